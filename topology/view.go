@@ -1,0 +1,53 @@
+package topology
+
+import "net/netip"
+
+// Update says that what one host should do for one network is now other than
+// it was. On nil means that the host has left the network, or that the network
+// is gone: everything of it on that host goes.
+type Update struct {
+	Host    string // host name
+	Network string // network name
+	On      *OnHost
+}
+
+// OnHost is one network as one host sees it. It is immutable and shared.
+type OnHost struct {
+	Net          *NetworkView
+	Bridge       string     // the bridge that carries the network on this host; "" where none is known
+	CreateBridge bool       // make it where it is missing
+	VIFs         []LocalVIF // this host's VIFs in the network, sorted by interface name
+	Self         Member     // this host's entry in Net.Members
+	Problems     []string   // why something of this network can't be done on this host, for people
+}
+
+// LocalVIF is a VM's interface on the host itself.
+type LocalVIF struct {
+	Port      string // the spec's port name, or HOST/INTERFACE
+	Interface string // Interface name on the host
+	MACs      []MAC  // none: not known, reached by flooding, not secured
+}
+
+// NetworkView is a network with all its members, the same for all its hosts.
+// It is immutable and shared; a change makes a new one.
+type NetworkView struct {
+	ID           uint32 // never reused while the store lives; 1 or more
+	Name         string
+	Tenant       string
+	Encap        Encap
+	Key          uint32 // as allocated; never 0
+	DstPort      uint16 // UDP, VXLAN only
+	DatapathType string // for a bridge that is made for it
+	PortSecurity bool
+	Members      []Member // sorted by HostID
+}
+
+// Member is a host in a network's mesh, as its peers need to know it.
+type Member struct {
+	Host     string
+	HostID   int
+	Endpoint netip.Addr // tunnel destination for its peers; invalid where none is usable
+	Explicit bool       // Endpoint was named by the spec: also local_ip of this host's own tunnels
+	Error    string     // why it has no usable endpoint: peers make no tunnel to it and show this
+	MACs     []MAC      // of its VIFs in the network, sorted, each once
+}
