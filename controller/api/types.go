@@ -1,0 +1,247 @@
+// Package api is the HTTP face of the controller: the JSON shapes, the server
+// and the client that the command line uses.
+//
+// The server knows the controller only as a Backend, so that this package does
+// not import the one above it. It starts no goroutines beyond those of
+// net/http, which Server.Run owns.
+package api
+
+import (
+	"ovsmesh/openflow/audit"
+	"ovsmesh/topology"
+)
+
+// File is one document of a spec, by the name that its user knows it by, so
+// that errors can point into it.
+type File struct {
+	Name string `json:"name"`
+	Data string `json:"data"`
+}
+
+// ApplyRequest is the body of POST /v1/apply. A body of another type than
+// application/json is taken as one File of a spec.
+type ApplyRequest struct {
+	Files  []File `json:"files"`
+	Prune  bool   `json:"prune,omitempty"`
+	DryRun bool   `json:"dryRun,omitempty"`
+}
+
+// ApplyResult answers POST /v1/apply and DELETE /v1/KIND/NAME.
+type ApplyResult struct {
+	Generation uint64          `json:"generation"` // pass it to GET /v1/sync to learn when hosts follow
+	DryRun     bool            `json:"dryRun,omitempty"`
+	Items      []topology.Item `json:"items"`
+}
+
+// Error is the body of every answer that is not 2xx. Problems point into the
+// files of a refused spec.
+type Error struct {
+	Message  string    `json:"error"`
+	Problems []Problem `json:"problems,omitempty"`
+}
+
+// Problem is one thing that is wrong with a spec. Line and Column count from
+// 1; 0 where there is no place to point to.
+type Problem struct {
+	File   string `json:"file,omitempty"`
+	Line   int    `json:"line,omitempty"`
+	Column int    `json:"column,omitempty"`
+	Field  string `json:"field,omitempty"`
+	Reason string `json:"reason"`
+}
+
+// SyncStatus answers GET /v1/sync?generation=N: how far the connected hosts
+// have followed. Hosts that are not connected don't count.
+type SyncStatus struct {
+	Generation uint64        `json:"generation"` // the one asked for
+	Done       bool          `json:"done"`       // every connected host has it on its switches
+	Hosts      int           `json:"hosts"`      // connected hosts
+	InSync     int           `json:"inSync"`     // of them, those that have it
+	Pending    []HostPending `json:"pending"`
+	Errors     []string      `json:"errors"` // what could not be done, host by host; Done does not wait for these
+}
+
+// HostPending is a connected host that is not there yet, and what it waits for.
+type HostPending struct {
+	Host   string `json:"host"`
+	Reason string `json:"reason"`
+}
+
+// Topology answers GET /v1/topology[?network=N][&host=H][&tenant=T].
+type Topology struct {
+	Networks []TopologyNetwork `json:"networks"`
+	Hosts    []TopologyHost    `json:"hosts"`
+}
+
+// TopologyNetwork is one network with its mesh as it is.
+type TopologyNetwork struct {
+	Name          string         `json:"name"`
+	Tenant        string         `json:"tenant"`
+	Encap         topology.Encap `json:"encap"`
+	Key           uint32         `json:"key"`
+	Profile       string         `json:"profile"`
+	Hosts         []string       `json:"hosts"`
+	Ports         int            `json:"ports"` // VIFs in it, on all hosts
+	TunnelsWanted int            `json:"tunnelsWanted"`
+	TunnelsUp     int            `json:"tunnelsUp"`
+	InSync        bool           `json:"inSync"`
+	Problems      []string       `json:"problems,omitempty"` // host: what can't be done there
+	Tunnels       []Tunnel       `json:"tunnels"`
+}
+
+// The states of a tunnel end.
+const (
+	TunnelUp          = "up"          // row there, ofport assigned, no error
+	TunnelPending     = "pending"     // wanted, not there yet
+	TunnelDown        = "down"        // see Error
+	TunnelUnreachable = "unreachable" // its host is not connected
+)
+
+// Tunnel is one end of a tunnel: the port on From that leads to To.
+type Tunnel struct {
+	From     string         `json:"from"`
+	To       string         `json:"to"`
+	Bridge   string         `json:"bridge"`
+	Port     string         `json:"port"`
+	Encap    topology.Encap `json:"encap"`
+	Key      uint32         `json:"key"`
+	LocalIP  string         `json:"localIP"`
+	RemoteIP string         `json:"remoteIP"`
+	OFPort   int64          `json:"ofport"`
+	State    string         `json:"state"`
+	Error    string         `json:"error"`
+}
+
+// TopologyHost is one host as it is.
+type TopologyHost struct {
+	Name       string           `json:"name"`
+	ID         int              `json:"id"`
+	SystemID   string           `json:"systemID"`
+	Endpoint   string           `json:"endpoint"`
+	Connected  bool             `json:"connected"`
+	InSync     bool             `json:"inSync"`
+	OVSVersion string           `json:"ovsVersion"`
+	Bridges    []TopologyBridge `json:"bridges"`
+	Problems   []string         `json:"problems,omitempty"`
+}
+
+// TopologyBridge is one managed bridge of a host.
+type TopologyBridge struct {
+	Name           string `json:"name"`
+	DPID           string `json:"dpid"`
+	Connected      bool   `json:"connected"` // its OpenFlow connection
+	FlowsWanted    int    `json:"flowsWanted"`
+	FlowsInstalled int    `json:"flowsInstalled"`
+	Error          string `json:"error,omitempty"`
+}
+
+// Object kinds, as in paths and commands.
+const (
+	KindNetworks = "networks"
+	KindHosts    = "hosts"
+	KindPorts    = "ports"
+	KindKeyPools = "keypools"
+)
+
+// Objects answers GET /v1/KIND and GET /v1/KIND/NAME: the one list of the
+// kind that was asked for.
+type Objects struct {
+	Networks []NetworkObject `json:"networks,omitempty"`
+	Hosts    []HostObject    `json:"hosts,omitempty"`
+	Ports    []PortObject    `json:"ports,omitempty"`
+	KeyPools []KeyPoolObject `json:"keypools,omitempty"`
+}
+
+// NetworkObject is a network with its status.
+type NetworkObject struct {
+	topology.Network
+	Status NetworkStatus `json:"status"`
+}
+
+// NetworkStatus is what became of a network.
+type NetworkStatus struct {
+	ID            uint32   `json:"id"`
+	AutoKey       bool     `json:"autoKey"` // its key came from a pool
+	Hosts         []string `json:"hosts"`
+	Ports         int      `json:"ports"`
+	TunnelsWanted int      `json:"tunnelsWanted"`
+	TunnelsUp     int      `json:"tunnelsUp"`
+	InSync        bool     `json:"inSync"`
+	Problems      []string `json:"problems,omitempty"`
+}
+
+// HostObject is a host with its status.
+type HostObject struct {
+	topology.Host
+	Status HostStatus `json:"status"`
+}
+
+// HostStatus is what is known of a host now.
+type HostStatus struct {
+	Registered bool     `json:"registered"` // it dialled in; no spec names it
+	Connected  bool     `json:"connected"`
+	Address    string   `json:"address,omitempty"` // where its OVSDB connection comes from
+	Endpoint   string   `json:"endpoint,omitempty"`
+	InSync     bool     `json:"inSync"`
+	Writer     bool     `json:"writer"` // we hold its lock and so may write
+	Left       bool     `json:"left,omitempty"`
+	OVSVersion string   `json:"ovsVersion,omitempty"`
+	Networks   []string `json:"networks"`
+	Problems   []string `json:"problems,omitempty"`
+}
+
+// PortObject is a spec's port with its status.
+type PortObject struct {
+	topology.Port
+	Status PortStatus `json:"status"`
+}
+
+// PortStatus says where a port was found: on several hosts during a migration.
+type PortStatus struct {
+	Places []PortPlace `json:"places"`
+}
+
+// PortPlace is an Interface of a host.
+type PortPlace struct {
+	Host      string `json:"host"`
+	Interface string `json:"interface"`
+}
+
+// KeyPoolObject is a key pool with its status.
+type KeyPoolObject struct {
+	topology.KeyPool
+	Status KeyPoolStatus `json:"status"`
+}
+
+// KeyPoolStatus counts a pool's keys.
+type KeyPoolStatus struct {
+	Used int `json:"used"`
+	Free int `json:"free"`
+}
+
+// AuditRequest is GET /v1/audit[?network=N][&host=H][&foreign=true].
+type AuditRequest struct {
+	Network string
+	Host    string
+	Foreign bool // list others' flows too
+}
+
+// AuditReport answers GET /v1/audit.
+type AuditReport = audit.Report
+
+// Inventory answers GET /v1/inventory: what the hosts report of themselves.
+type Inventory struct {
+	Hosts []InventoryHost `json:"hosts"`
+}
+
+// InventoryHost is one host's facts by its name.
+type InventoryHost struct {
+	Name string `json:"name"`
+	topology.HostFacts
+}
+
+// Version answers GET /v1/version.
+type Version struct {
+	Version string `json:"version"`
+	StoreID string `json:"storeID"` // the store's UUID, which marks our rows
+}
