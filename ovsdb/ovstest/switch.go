@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"os"
+	"path/filepath"
 	"syscall"
 	"testing"
 )
@@ -49,10 +50,16 @@ func StartSwitch(tb testing.TB, opts ...Option) *Switch {
 	for _, opt := range opts {
 		opt(&o)
 	}
+	// Leftovers of others are no reason to fail; they are tried again next time.
+	_ = Sweep()
 	// Not tb.TempDir: with the test's name in it the path would be too long
 	// for a unix socket (108 bytes).
-	dir, err := os.MkdirTemp("/tmp", "om-sw-")
+	dir, err := os.MkdirTemp(filepath.Split(switchDirs + "*"))
 	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := claim(dir, false); err != nil {
+		os.RemoveAll(dir)
 		tb.Fatal(err)
 	}
 	ovs, err := startOVS(context.Background(), dir, "", o.id, o.flags...)

@@ -1,0 +1,115 @@
+package ovstest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// PingResult counts the echo requests and replies of one ping.
+type PingResult struct {
+	Sent, Received, Duplicates int
+}
+
+// Lost is how many requests had no reply.
+func (r PingResult) Lost() int { return r.Sent - r.Received }
+
+// Ping sends count echo requests, 10 ms apart, and waits up to a second for the
+// last reply. No reply at all is a result, not an error.
+func (vm *VM) Ping(ctx context.Context, to netip.Addr, count int) (PingResult, error) {
+	p, err := vm.StartPing(ctx, to, 10*time.Millisecond, "-c", strconv.Itoa(count))
+	if err != nil {
+		return PingResult{}, err
+	}
+	return p.Wait()
+}
+
+// WaitPing pings until one reply has come. The first packet to a new peer is
+// often lost, as the tunnel's own next hop is still to be resolved.
+func (vm *VM) WaitPing(ctx context.Context, to netip.Addr) error {
+	for {
+		once, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
+		r, err := vm.Ping(once, to, 1)
+		cancel()
+		if ctx.Err() != nil {
+			return fmt.Errorf("VM %s can't reach %v: %w", vm.Name, to, ctx.Err())
+		}
+		if r.Received > 0 {
+			return nil
+		}
+		if err != nil && once.Err() == nil {
+			return err
+		}
+	}
+}
+
+// Pinger is a ping that runs.
+type Pinger struct {
+	cmd  *exec.Cmd
+	name string
+	out  bytes.Buffer
+}
+
+// StartPing starts ping(8), with a request every interval until Stop, or until
+// ctx ends. Further arguments go to ping.
+func (vm *VM) StartPing(ctx context.Context, to netip.Addr, interval time.Duration, args ...string) (*Pinger, error) {
+	seconds := strconv.FormatFloat(interval.Seconds(), 'f', 3, 64)
+	argv := append([]string{"-n", "-q", "-W", "1", "-i", seconds}, args...)
+	p := &Pinger{
+		cmd:  exec.CommandContext(ctx, "ping", append(argv, to.String())...),
+		name: fmt.Sprintf("ping %v from VM %s", to, vm.Name),
+	}
+	p.cmd.Env = []string{"LC_ALL=C", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
+	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
+	if err := vm.Start(p.cmd); err != nil {
+		return nil, fmt.Errorf("%s: %w", p.name, err)
+	}
+	return p, nil
+}
+
+// Stop ends the ping and returns its counts. The last request may have had no
+// time for its reply, so that a Lost of 1 is none.
+func (p *Pinger) Stop() (PingResult, error) {
+	if err := p.cmd.Process.Signal(syscall.SIGINT); err != nil {
+		return PingResult{}, errors.Join(fmt.Errorf("%s: %w", p.name, err), p.cmd.Wait())
+	}
+	return p.Wait()
+}
+
+// Wait waits until the ping has sent what it was told to.
+func (p *Pinger) Wait() (PingResult, error) {
+	err := p.cmd.Wait()
+	var exit *exec.ExitError
+	const noReply = 1 // its exit code, ping(8)
+	if err != nil && (!errors.As(err, &exit) || exit.ExitCode() != noReply) {
+		return PingResult{}, fmt.Errorf("%s: %w: %s", p.name, err, p.out.String())
+	}
+	return parsePing(p.out.String())
+}
+
+var (
+	pingCounts     = regexp.MustCompile(`(\d+) packets transmitted, (\d+) received`)
+	pingDuplicates = regexp.MustCompile(`\+(\d+) duplicates`)
+)
+
+// parsePing reads ping's summary.
+func parsePing(out string) (PingResult, error) {
+	m := pingCounts.FindStringSubmatch(out)
+	if m == nil {
+		return PingResult{}, fmt.Errorf("ping printed no summary: %q", out)
+	}
+	var r PingResult
+	r.Sent, _ = strconv.Atoi(m[1])
+	r.Received, _ = strconv.Atoi(m[2])
+	if m := pingDuplicates.FindStringSubmatch(out); m != nil {
+		r.Duplicates, _ = strconv.Atoi(m[1])
+	}
+	return r, nil
+}
