@@ -98,8 +98,15 @@ func (vm *VM) build(ctx context.Context, h *Host) error {
 	if err != nil {
 		return err
 	}
-	vm.Host, vm.Interface = vif.Host, vif.Interface
+	vm.place(*vif, nil)
 	return vm.configure("eth0")
+}
+
+// place notes where the VM's VIFs are; another VM's save may read it meanwhile.
+func (vm *VM) place(at VIF, next *VIF) {
+	vm.bed.mu.Lock()
+	defer vm.bed.mu.Unlock()
+	vm.Host, vm.Interface, vm.Next = at.Host, at.Interface, next
 }
 
 // plug makes a veth pair between the VM and a host and adds the host's end to
@@ -189,7 +196,7 @@ func (vm *VM) Prepare(ctx context.Context, to *Host) error {
 	if err != nil {
 		return fmt.Errorf("prepare VM %s: %w", vm.Name, err)
 	}
-	vm.Next = vif
+	vm.place(VIF{vm.Host, vm.Interface}, vif)
 	return vm.bed.save()
 }
 
@@ -210,7 +217,7 @@ func (vm *VM) Switch(ctx context.Context) error {
 	if err = errors.Join(err, vm.configure("eth0")); err != nil {
 		return fmt.Errorf("move VM %s: %w", vm.Name, err)
 	}
-	vm.Host, vm.Interface, vm.Next = vm.Next.Host, vm.Next.Interface, nil
+	vm.place(*vm.Next, nil)
 	return errors.Join(vm.Announce(), vm.bed.save())
 }
 
