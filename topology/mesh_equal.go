@@ -1,0 +1,44 @@
+package topology
+
+import "slices"
+
+// equal reports whether two reports say the same.
+func (f *HostFacts) equal(o *HostFacts) bool {
+	return f.SystemID == o.SystemID && f.Hostname == o.Hostname &&
+		f.LocalIP == o.LocalIP && f.EndpointIP == o.EndpointIP && f.PeerAddr == o.PeerAddr &&
+		slices.EqualFunc(f.Bridges, o.Bridges, func(a, b BridgeFacts) bool {
+			return a.sameIdentity(b) && slices.Equal(a.Physical, b.Physical) && slices.Equal(a.Interfaces, b.Interfaces)
+		})
+}
+
+// sameBridges reports whether two reports name the same bridges; nil is no
+// report.
+func sameBridges(a, b *HostFacts) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return slices.EqualFunc(a.Bridges, b.Bridges, BridgeFacts.sameIdentity)
+}
+
+func (b BridgeFacts) sameIdentity(o BridgeFacts) bool {
+	return b.Name == o.Name && slices.Equal(b.XSNetworkUUIDs, o.XSNetworkUUIDs)
+}
+
+func (m *Member) equal(o *Member) bool {
+	return m.Host == o.Host && m.HostID == o.HostID && m.Endpoint == o.Endpoint &&
+		m.Explicit == o.Explicit && m.Error == o.Error && slices.Equal(m.MACs, o.MACs)
+}
+
+func (v *NetworkView) equal(o *NetworkView) bool {
+	return v.ID == o.ID && v.Name == o.Name && v.Tenant == o.Tenant && v.Encap == o.Encap &&
+		v.Key == o.Key && v.DstPort == o.DstPort && v.DatapathType == o.DatapathType && v.PortSecurity == o.PortSecurity &&
+		slices.EqualFunc(v.Members, o.Members, func(a, b Member) bool { return a.equal(&b) })
+}
+
+// equal compares all but Net.
+func (on *OnHost) equal(o *OnHost) bool {
+	return on.Bridge == o.Bridge && on.CreateBridge == o.CreateBridge && on.Self.equal(&o.Self) &&
+		slices.EqualFunc(on.VIFs, o.VIFs, func(a, b LocalVIF) bool {
+			return a.Port == b.Port && a.Interface == b.Interface && slices.Equal(a.MACs, b.MACs)
+		}) && slices.Equal(on.Problems, o.Problems)
+}

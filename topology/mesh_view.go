@@ -1,0 +1,172 @@
+package topology
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// View returns what a host should do for a network as of the last Flush, nil
+// if nothing.
+func (m *Mesh) View(host, network string) *OnHost {
+	h, n := m.hosts[host], m.networks[network]
+	if h == nil || n == nil {
+		return nil
+	}
+	return n.on[h]
+}
+
+// Views returns all that a host should do as of the last Flush, sorted by
+// network.
+func (m *Mesh) Views(host string) []Update {
+	h := m.hosts[host]
+	if h == nil || len(h.nets) == 0 {
+		return nil
+	}
+	views := make([]Update, 0, len(h.nets))
+	for n := range h.nets {
+		views = append(views, Update{Host: host, Network: n.name, On: n.on[h]})
+	}
+	slices.SortFunc(views, func(a, b Update) int { return strings.Compare(a.Network, b.Network) })
+	return views
+}
+
+// Network returns one network with its members as of the last Flush, nil if
+// there is none of that name.
+func (m *Mesh) Network(name string) *NetworkView {
+	if n := m.networks[name]; n != nil {
+		return n.view
+	}
+	return nil
+}
+
+// Networks returns all networks with their members as of the last Flush,
+// sorted by name, those without members too.
+func (m *Mesh) Networks() []*NetworkView {
+	views := make([]*NetworkView, 0, len(m.networks))
+	for _, n := range m.networks {
+		if n.view != nil {
+			views = append(views, n.view)
+		}
+	}
+	slices.SortFunc(views, func(a, b *NetworkView) int { return strings.Compare(a.Name, b.Name) })
+	return views
+}
+
+// HostProblems returns what is wrong with a host's VIFs as of the last Flush
+// that shows in no network of it: those that name a network that does not
+// exist, and those of which nothing says which of several networks they join.
+func (m *Mesh) HostProblems(host string) []string {
+	h := m.hosts[host]
+	if h == nil || h.rec == nil {
+		return nil
+	}
+	problems := slices.Clone(h.class.problems)
+	for _, s := range h.class.strays {
+		problems = append(problems, s.text)
+	}
+	slices.Sort(problems)
+	return problems
+}
+
+// attach works out what a host is in a network, all but Net; nil if it is no
+// member.
+func (n *netState) attach(h *hostState) *OnHost {
+	if n.rec == nil || h.rec == nil {
+		return nil
+	}
+	j := h.class.joins[n]
+	listed := slices.Contains(n.rec.Hosts, h.name)
+	if j == nil && !listed {
+		return nil
+	}
+	if j == nil {
+		j = &joins{}
+	}
+	on := &OnHost{Bridge: carrier(n.rec, h.facts, j.vifs), Problems: slices.Clone(j.problems)}
+	on.CreateBridge = listed && n.rec.CreateBridge && on.Bridge != "" && on.Bridge == n.rec.Bridge
+	on.Self = Member{
+		Host: h.name, HostID: h.rec.ID,
+		Endpoint: h.end.addr, Explicit: h.end.explicit, Error: h.end.err,
+	}
+	for _, v := range j.vifs {
+		if v.bridge != on.Bridge {
+			on.Problems = append(on.Problems, fmt.Sprintf("interface %s is left out: it is on bridge %s, while %s carries the network on this host", v.iface, v.bridge, on.Bridge))
+			continue
+		}
+		vif := LocalVIF{Port: v.port, Interface: v.iface}
+		if !v.mac.IsZero() {
+			vif.MACs = []MAC{v.mac}
+			on.Self.MACs = append(on.Self.MACs, v.mac)
+		}
+		on.VIFs = append(on.VIFs, vif)
+	}
+	slices.SortFunc(on.Self.MACs, compareMAC)
+	on.Self.MACs = slices.Compact(on.Self.MACs)
+	if h.facts != nil {
+		on.Problems = append(on.Problems, n.bridgeProblems(h, on.Bridge)...)
+	}
+	slices.Sort(on.Problems)
+	return on
+}
+
+// bridgeProblems says what is wrong with the bridges that a network names on a
+// host, apart from its VIFs.
+func (n *netState) bridgeProblems(h *hostState, bridge string) []string {
+	var problems []string
+	if bridge == "" {
+		problems = append(problems, "no bridge of this host is known to carry the network: none has one of its xsNetworkUUIDs")
+	}
+	if len(h.class.strays) == 0 {
+		return problems
+	}
+	for i := range h.facts.Bridges {
+		b := &h.facts.Bridges[i]
+		for _, s := range h.class.strays {
+			if s.bridge == b.Name && n.rec.names(b) {
+				problems = append(problems, s.text)
+			}
+		}
+	}
+	return problems
+}
+
+// look makes the view anew from the published members and fresh ones, where
+// nil is one that left. A view that would say the same stays.
+func (n *netState) look(fresh map[*hostState]*OnHost) {
+	if n.rec == nil {
+		n.view = nil
+		return
+	}
+	members := maps.Clone(n.on)
+	for h, on := range fresh {
+		if on == nil {
+			delete(members, h)
+		} else {
+			members[h] = on
+		}
+	}
+	r := n.rec
+	view := &NetworkView{
+		ID: r.ID, Name: r.Name, Tenant: r.Tenant, Encap: r.Encap, Key: r.Key, DstPort: r.DstPort,
+		DatapathType: r.DatapathType,
+		PortSecurity: r.PortSecurity == nil || *r.PortSecurity,
+	}
+	if len(members) > 0 {
+		view.Members = make([]Member, 0, len(members))
+	}
+	for _, on := range members {
+		view.Members = append(view.Members, on.Self)
+	}
+	slices.SortFunc(view.Members, func(a, b Member) int {
+		return cmp.Or(cmp.Compare(a.HostID, b.HostID), strings.Compare(a.Host, b.Host))
+	})
+	if n.view == nil || !n.view.equal(view) {
+		n.view = view
+	}
+}
+
+func compareMAC(a, b MAC) int { return bytes.Compare(a[:], b[:]) }

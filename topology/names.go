@@ -1,0 +1,31 @@
+package topology
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+)
+
+// maxPortName is the longest name of a network device that Linux and Open
+// vSwitch take (IFNAMSIZ - 1).
+const maxPortName = 15
+
+// TunnelName returns the name of the port that host localID has for its tunnel
+// to host peerID: t<key>-<localID>-<peerID> for GRE, v… for VXLAN. A name that
+// would be longer than 15 characters becomes the letter and the first 14 hex
+// digits of the SHA-256 of the long name; having no dash, it is never equal to
+// a short one. The name depends on nothing else and so is the same after a
+// restart, and no two tunnels of a host share one as long as keys are unique
+// per encapsulation and host IDs are unique.
+func TunnelName(encap Encap, key uint32, localID, peerID int) string {
+	letter := "t"
+	if encap == VXLAN {
+		letter = "v"
+	}
+	name := fmt.Sprintf("%s%d-%d-%d", letter, key, localID, peerID)
+	if len(name) <= maxPortName {
+		return name
+	}
+	sum := sha256.Sum256([]byte(name))
+	return letter + hex.EncodeToString(sum[:7])
+}
