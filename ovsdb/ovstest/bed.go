@@ -29,9 +29,6 @@ const (
 
 // Options says what kind of bed NewBed makes. The zero value will do.
 type Options struct {
-	// Kept beds outlive the process that made them, and Sweep spares them.
-	Kept bool `json:"kept,omitempty"`
-
 	// Management gives every host a second, kernel-only link to the
 	// controller. Without it a host reaches the controller through its br-phy,
 	// so that its OVSDB connection breaks whenever ovs-vswitchd stops.
@@ -74,7 +71,7 @@ func NewBed(ctx context.Context, opts Options) (*Bed, error) {
 	}
 	// Leftovers of others are no reason to fail; they are tried again next time.
 	_ = Sweep()
-	number, err := claimBed(opts.Kept)
+	number, err := claimBed()
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +134,11 @@ func OpenBed(id string) (*Bed, error) {
 }
 
 // Close stops and removes everything of the bed. It is idempotent.
-func (b *Bed) Close() error { return removeBed(b.ID) }
+func (b *Bed) Close() error { return RemoveBed(b.ID) }
+
+// Keep lets the bed outlive this process: Sweep spares it from now on, and it
+// stands until someone opens and closes it.
+func (b *Bed) Keep() error { return claim(b.dir(), true) }
 
 // Host returns the host of that name, or nil.
 func (b *Bed) Host(name string) *Host {
@@ -208,7 +209,7 @@ func (b *Bed) save() error {
 }
 
 // claimBed takes the lowest bed number whose networks are free on this machine.
-func claimBed(kept bool) (int, error) {
+func claimBed() (int, error) {
 	routes, err := netlink.RouteList(nil, netlink.FAMILY_V4)
 	if err != nil {
 		return 0, fmt.Errorf("list routes: %w", err)
@@ -228,7 +229,7 @@ func claimBed(kept bool) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		if err := claim(dir, kept); err != nil {
+		if err := claim(dir, false); err != nil {
 			return 0, errors.Join(err, os.RemoveAll(dir))
 		}
 		return n, nil

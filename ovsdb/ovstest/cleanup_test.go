@@ -84,11 +84,15 @@ func TestSweepTakesWhatTheDeadLeft(t *testing.T) {
 	}
 	defer crashed.Close()
 	populate(t, ctx, crashed)
-	kept, err := ovstest.NewBed(ctx, ovstest.Options{Kept: true})
+	kept, err := ovstest.NewBed(ctx, ovstest.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer kept.Close()
+	if err := kept.Keep(); err != nil {
+		t.Fatal(err)
+	}
+	disown(t, filepath.Join("/run", kept.ID, "owner.json"), "1")
 	mine := ovstest.StartBed(t, ovstest.Options{})
 
 	// Our own PID with another start time: that of a process that is no more.

@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"syscall"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // phyBridge holds a host's underlay link and address. The userspace datapath
@@ -31,17 +33,51 @@ type Host struct {
 
 func hostFlags() []string { return []string{"--disable-system"} }
 
+// hostsAtOnce is how many hosts AddHosts starts side by side.
+const hostsAtOnce = 4
+
 // AddHost starts a host. Its name is [a-z0-9][-a-z0-9]*, at most 42 characters.
 // It knows no controller yet: see SetManager. On an error nothing of it stays.
 func (b *Bed) AddHost(ctx context.Context, name string) (*Host, error) {
-	h, err := b.newHost(name)
+	hosts, err := b.AddHosts(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	if err := h.build(ctx); err != nil {
-		return nil, fmt.Errorf("add host %s: %w", name, errors.Join(err, h.Remove()))
+	return hosts[0], nil
+}
+
+// AddHosts starts several hosts side by side; their addresses are in the order
+// of the names. On an error none of them stays.
+func (b *Bed) AddHosts(ctx context.Context, names ...string) ([]*Host, error) {
+	var hosts []*Host
+	var err error
+	for _, name := range names {
+		var h *Host
+		if h, err = b.newHost(name); err != nil {
+			break
+		}
+		hosts = append(hosts, h)
 	}
-	return h, b.save()
+	if err == nil {
+		group, gctx := errgroup.WithContext(ctx)
+		group.SetLimit(hostsAtOnce)
+		for _, h := range hosts {
+			group.Go(func() error {
+				if err := h.build(gctx); err != nil {
+					return fmt.Errorf("add host %s: %w", h.Name, err)
+				}
+				return nil
+			})
+		}
+		err = group.Wait()
+	}
+	if err != nil {
+		for _, h := range hosts {
+			err = errors.Join(err, h.Remove())
+		}
+		return nil, err
+	}
+	return hosts, b.save()
 }
 
 // newHost takes a name and the lowest free index.

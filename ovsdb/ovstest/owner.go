@@ -88,7 +88,7 @@ func Sweep() error {
 	errs = append(errs, err)
 	for _, dir := range beds {
 		if abandoned(dir) {
-			errs = append(errs, removeBed(filepath.Base(dir)))
+			errs = append(errs, RemoveBed(filepath.Base(dir)))
 		}
 	}
 	switches, err := filepath.Glob(switchDirs + "*")

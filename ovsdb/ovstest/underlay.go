@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 
@@ -111,9 +112,14 @@ func (b *Bed) attach(e end, bridge string) error {
 	})
 }
 
-// removeBed removes whatever there is of a bed, also of one that was only half
-// made or whose maker died.
-func removeBed(id string) error {
+var validBed = regexp.MustCompile(`^` + prefix + `[0-9a-f]{2}$`)
+
+// RemoveBed removes whatever there is of a bed, also of one that was only half
+// made or whose maker died. It is idempotent.
+func RemoveBed(id string) error {
+	if !validBed.MatchString(id) {
+		return fmt.Errorf("%q is no bed", id)
+	}
 	dir := filepath.Join(runDir, id)
 	var errs []error
 	hosts, err := filepath.Glob(filepath.Join(dir, "h-*"))
