@@ -1,0 +1,35 @@
+package ofctl
+
+import (
+	"context"
+	"fmt"
+	"strings"
+)
+
+// DumpFlows returns a bridge's flows in the syntax of ovs-ofctl add-flows, one
+// a line, without statistics and with ports by number.
+func (h *Host) DumpFlows(ctx context.Context, bridge string) ([]string, error) {
+	out, err := h.run(ctx, nil, "ovs-ofctl", "--timeout=10", "-O", "OpenFlow13", "--no-stats", "--no-names", "dump-flows", bridge)
+	if err != nil {
+		return nil, fmt.Errorf("flows of %s: %w", bridge, err)
+	}
+	var flows []string
+	for line := range strings.Lines(string(out)) {
+		if line = strings.TrimSpace(line); strings.Contains(line, "actions=") {
+			flows = append(flows, line)
+		}
+	}
+	return flows, nil
+}
+
+// AddFlows adds flows, as DumpFlows returns them, in one atomic bundle.
+func (h *Host) AddFlows(ctx context.Context, bridge string, flows []string) error {
+	if len(flows) == 0 {
+		return nil
+	}
+	text := strings.NewReader(strings.Join(flows, "\n") + "\n")
+	if _, err := h.run(ctx, text, "ovs-ofctl", "--timeout=10", "-O", "OpenFlow13", "--bundle", "add-flows", bridge, "-"); err != nil {
+		return fmt.Errorf("add %d flows to %s: %w", len(flows), bridge, err)
+	}
+	return nil
+}
