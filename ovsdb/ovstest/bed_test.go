@@ -36,15 +36,17 @@ func twoHosts(t *testing.T, ctx context.Context, bed *ovstest.Bed, encap string)
 		}
 		vms = append(vms, vm)
 	}
-	tunnel(t, ctx, bed.Host("a"), bed.Host("b"), encap)
-	tunnel(t, ctx, bed.Host("b"), bed.Host("a"), encap)
+	a, b := bed.Host("a"), bed.Host("b")
+	tunnel(t, ctx, a, encap, b.Addr)
+	tunnel(t, ctx, b, encap, a.Addr)
 	return vms[0], vms[1]
 }
 
-func tunnel(t *testing.T, ctx context.Context, from, to *ovstest.Host, encap string) {
+// tunnel makes or changes the one tunnel port of a host.
+func tunnel(t *testing.T, ctx context.Context, h *ovstest.Host, encap string, remote netip.Addr) {
 	t.Helper()
-	_, err := from.VSCtl(ctx, "add-port", "xapi1", "tun-"+to.Name, "--", "set", "Interface", "tun-"+to.Name,
-		"type="+encap, "options:key=103", "options:remote_ip="+to.Addr.String())
+	_, err := h.VSCtl(ctx, "--may-exist", "add-port", "xapi1", "tun0", "--", "set", "Interface", "tun0",
+		"type="+encap, "options:key=103", fmt.Sprintf("options:remote_ip=%q", remote))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,18 +59,29 @@ func TestBedCarriesPackets(t *testing.T) {
 			defer cancel()
 			bed := ovstest.StartBed(t, ovstest.Options{})
 			va, vb := twoHosts(t, ctx, bed, encap)
-			for _, ip := range vb.IPs {
-				addr := ip.Addr()
-				if err := va.WaitPing(ctx, addr); err != nil {
-					t.Fatal(err)
-				}
-				if r, err := va.Ping(ctx, addr, 20); err != nil || r.Received != 20 || r.Sent != 20 || r.Duplicates != 0 {
-					t.Errorf("ping %v = %+v, %v; want 20 of 20", addr, r, err)
-				}
-				if err := va.Transfer(ctx, vb, addr, 1<<20); err != nil {
-					t.Error(err)
-				}
-			}
+			checkTraffic(t, ctx, va, vb)
+
+			a, b := bed.Host("a"), bed.Host("b")
+			tunnel(t, ctx, a, encap, b.Addr6)
+			tunnel(t, ctx, b, encap, a.Addr6)
+			checkTraffic(t, ctx, va, vb)
 		})
+	}
+}
+
+// checkTraffic demands that everything from va reaches vb.
+func checkTraffic(t *testing.T, ctx context.Context, va, vb *ovstest.VM) {
+	t.Helper()
+	for _, ip := range vb.IPs {
+		addr := ip.Addr()
+		if err := va.WaitPing(ctx, addr); err != nil {
+			t.Fatal(err)
+		}
+		if r, err := va.Ping(ctx, addr, 20); err != nil || r.Received != 20 || r.Sent != 20 || r.Duplicates != 0 {
+			t.Errorf("ping %v = %+v, %v; want 20 of 20", addr, r, err)
+		}
+		if err := va.Transfer(ctx, vb, addr, 1<<20); err != nil {
+			t.Error(err)
+		}
 	}
 }

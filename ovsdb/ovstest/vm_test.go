@@ -152,7 +152,7 @@ func TestVMMovesWithItsConnections(t *testing.T) {
 	if err != nil || r.Received == 0 {
 		t.Errorf("the ping that ran meanwhile = %+v, %v", r, err)
 	}
-	if out, err := bed.Host("b").VSCtl(ctx, "list-ports", "xapi1"); err != nil || out != "tun-a" {
-		t.Errorf("ports left on b = %q, %v; want tun-a alone", out, err)
+	if out, err := bed.Host("b").VSCtl(ctx, "list-ports", "xapi1"); err != nil || out != "tun0" {
+		t.Errorf("ports left on b = %q, %v; want tun0 alone", out, err)
 	}
 }
