@@ -242,3 +242,19 @@ func TestStrayTextStaysShort(t *testing.T) {
 		t.Errorf("got %q, want it to name %q", got, want)
 	}
 }
+
+func TestProblemsStayFew(t *testing.T) {
+	var ifaces []InterfaceFacts
+	for i := range 25 {
+		ifaces = append(ifaces, InterfaceFacts{Name: fmt.Sprintf("vif%02d", i), AttachedMAC: "junk"})
+	}
+	m := NewMesh()
+	m.SetNetwork(network("blue", "xapi1"))
+	m.SetHost(HostRecord{Host: Host{Name: "xen1", ID: 1}})
+	m.SetFacts("xen1", HostFacts{Bridges: []BridgeFacts{bridge("xapi1", ifaces...)}})
+	m.Flush()
+	got := m.View("xen1", "blue").Problems
+	if len(got) != 21 || got[20] != "and 5 problems more" {
+		t.Errorf("%d problems, the last %q; want 20 and a word on 5 more", len(got), got[len(got)-1])
+	}
+}

@@ -68,7 +68,18 @@ func (m *Mesh) HostProblems(host string) []string {
 	for _, s := range h.class.strays {
 		problems = append(problems, s.text)
 	}
+	return few(problems)
+}
+
+// problemsShown bounds what one host can put before people's eyes.
+const problemsShown = 20
+
+// few sorts problems and cuts a long list short.
+func few(problems []string) []string {
 	slices.Sort(problems)
+	if more := len(problems) - problemsShown; more > 0 {
+		problems = append(problems[:problemsShown:problemsShown], fmt.Sprintf("and %d problems more", more))
+	}
 	return problems
 }
 
@@ -109,7 +120,7 @@ func (n *netState) attach(h *hostState) *OnHost {
 	if h.facts != nil {
 		on.Problems = append(on.Problems, n.bridgeProblems(h, on.Bridge)...)
 	}
-	slices.Sort(on.Problems)
+	on.Problems = few(on.Problems)
 	return on
 }
 
