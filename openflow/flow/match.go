@@ -1,0 +1,100 @@
+package flow
+
+import (
+	"cmp"
+	"encoding/binary"
+	"slices"
+	"strings"
+)
+
+// NewMatch returns the conjunction of fields: sorted, values reduced to the
+// bits that their masks leave, masks of ones alone left out. That each field
+// comes at most once is for the caller to see to.
+func NewMatch(fields ...OXM) Match {
+	if len(fields) == 0 {
+		return nil
+	}
+	m := make(Match, len(fields))
+	for i, x := range fields {
+		m[i] = x.canonical()
+	}
+	slices.SortStableFunc(m, func(a, b OXM) int {
+		return cmp.Or(cmp.Compare(a.Field.Class, b.Field.Class),
+			cmp.Compare(a.Field.ID, b.Field.ID), cmp.Compare(a.Field.Exp, b.Field.Exp))
+	})
+	return m
+}
+
+func (x OXM) canonical() OXM {
+	if x.Mask == "" || len(x.Mask) != len(x.Value) {
+		return x
+	}
+	if strings.Trim(x.Mask, "\xff") == "" {
+		x.Mask = ""
+		return x
+	}
+	v := []byte(x.Value)
+	for i := range v {
+		v[i] &= x.Mask[i]
+	}
+	x.Value = string(v)
+	return x
+}
+
+// Get returns the field's entry in m.
+func (m Match) Get(f Field) (OXM, bool) {
+	for _, x := range m {
+		if x.Field == f {
+			return x, true
+		}
+	}
+	return OXM{}, false
+}
+
+// exact returns the field's value where it is matched without a mask.
+func (m Match) exact(f Field) string {
+	x, _ := m.Get(f)
+	if x.Mask != "" {
+		return ""
+	}
+	return x.Value
+}
+
+// Exact matches a value of the field's width, big endian.
+func Exact(f Field, value string) OXM { return OXM{Field: f, Value: value} }
+
+// Masked matches the bits of value that are ones in mask.
+func Masked(f Field, value, mask string) OXM { return OXM{Field: f, Value: value, Mask: mask} }
+
+// MatchInPort matches frames that came in on port.
+func MatchInPort(port uint32) OXM { return Exact(InPort, be32(port)) }
+
+// MatchEthDst matches a destination address.
+func MatchEthDst(mac [6]byte) OXM { return Exact(EthDst, string(mac[:])) }
+
+// MatchEthDstMasked matches destination addresses by the bits in mask.
+func MatchEthDstMasked(mac, mask [6]byte) OXM { return Masked(EthDst, string(mac[:]), string(mask[:])) }
+
+// MatchEthSrc matches a source address.
+func MatchEthSrc(mac [6]byte) OXM { return Exact(EthSrc, string(mac[:])) }
+
+// MatchEthSrcMasked matches source addresses by the bits in mask.
+func MatchEthSrcMasked(mac, mask [6]byte) OXM { return Masked(EthSrc, string(mac[:]), string(mask[:])) }
+
+// MatchEthType matches an EtherType.
+func MatchEthType(t uint16) OXM {
+	return Exact(EthType, string(binary.BigEndian.AppendUint16(nil, t)))
+}
+
+// MatchMetadata matches the bits of the metadata that are ones in mask.
+func MatchMetadata(value, mask uint64) OXM { return Masked(Metadata, be64(value), be64(mask)) }
+
+// MatchIPv4Dst matches destination addresses by the bits in mask; the match
+// needs the EtherType of IPv4 too.
+func MatchIPv4Dst(ip, mask [4]byte) OXM { return Masked(IPv4Dst, string(ip[:]), string(mask[:])) }
+
+// MatchTunnelID matches a tunnel's key.
+func MatchTunnelID(id uint64) OXM { return Exact(TunnelID, be64(id)) }
+
+func be32(v uint32) string { return string(binary.BigEndian.AppendUint32(nil, v)) }
+func be64(v uint64) string { return string(binary.BigEndian.AppendUint64(nil, v)) }
