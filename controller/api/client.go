@@ -94,18 +94,10 @@ func (c *Client) Objects(ctx context.Context, kind, name string) (Objects, error
 	return out, c.do(ctx, http.MethodGet, objectPath(kind, name), nil, nil, &out)
 }
 
-// TopologyRequest is GET /v1/topology[?network=N][&host=H][&tenant=T]. Empty
-// fields don't narrow.
-type TopologyRequest struct {
-	Network string
-	Host    string
-	Tenant  string
-}
-
 // Topology returns the meshes as they are; GET /v1/topology.
-func (c *Client) Topology(ctx context.Context, req TopologyRequest) (Topology, error) {
+func (c *Client) Topology(ctx context.Context, f TopologyFilter) (Topology, error) {
 	var out Topology
-	q := query("network", req.Network, "host", req.Host, "tenant", req.Tenant)
+	q := query("network", f.Network, "host", f.Host, "tenant", f.Tenant)
 	return out, c.do(ctx, http.MethodGet, "/v1/topology", q, nil, &out)
 }
 

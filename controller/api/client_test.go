@@ -32,9 +32,9 @@ func TestClientRequests(t *testing.T) {
 		{func() error { _, err := c.Sync(ctx, 7); return err }, "GET /v1/sync?generation=7"},
 		{func() error { _, err := c.Objects(ctx, KindHosts, ""); return err }, "GET /v1/hosts"},
 		{func() error { _, err := c.Objects(ctx, KindHosts, "xen1"); return err }, "GET /v1/hosts/xen1"},
-		{func() error { _, err := c.Topology(ctx, TopologyRequest{}); return err }, "GET /v1/topology"},
+		{func() error { _, err := c.Topology(ctx, TopologyFilter{}); return err }, "GET /v1/topology"},
 		{func() error {
-			_, err := c.Topology(ctx, TopologyRequest{Network: "blue", Host: "xen1", Tenant: "acme"})
+			_, err := c.Topology(ctx, TopologyFilter{Network: "blue", Host: "xen1", Tenant: "acme"})
 			return err
 		}, "GET /v1/topology?host=xen1&network=blue&tenant=acme"},
 		{func() error {
@@ -79,7 +79,7 @@ func TestClientErrors(t *testing.T) {
 				fmt.Fprint(w, tt.body)
 			}))
 			defer s.Close()
-			_, err := (&Client{BaseURL: s.URL}).Topology(t.Context(), TopologyRequest{})
+			_, err := (&Client{BaseURL: s.URL}).Topology(t.Context(), TopologyFilter{})
 			if want := strings.ReplaceAll(tt.want, "SERVER", s.URL); err == nil || err.Error() != want {
 				t.Errorf("err = %v\nwant  %s", err, want)
 			}

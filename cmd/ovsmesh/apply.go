@@ -1,0 +1,105 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"ovsmesh/controller/api"
+)
+
+func newApplyCommand(g *globals) *cobra.Command {
+	var files []string
+	var req api.ApplyRequest
+	var wait time.Duration
+	cmd := &cobra.Command{
+		Use:   "apply -f FILE|DIR|- [-f ...] [--prune] [--dry-run] [--wait[=30s]]",
+		Short: "Make the objects of a spec what the files say",
+		Long: `Creates and changes the objects that the files list and touches nothing else.
+A spec that is wrong anywhere is refused as a whole, and nothing changes.
+
+With --wait, the exit code is 1 where a host could not do it in time, or could
+not do part of it; hosts that are not connected get it when they come back.`,
+		Example: `  ovsmesh apply -f networks.yaml
+  ovsmesh apply -f specs/ --dry-run          # what would change
+  ovsmesh apply -f networks.yaml --wait=1m   # until it is on every connected host
+  ovsmesh export | ssh other ovsmesh apply -f - --prune`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if len(files) == 0 {
+				return errors.New("nothing to apply: name a file, a directory or - for stdin with -f")
+			}
+			var err error
+			if req.Files, err = readFiles(files, cmd.InOrStdin()); err != nil {
+				return err
+			}
+			c := g.client()
+			if req.DryRun {
+				wait = 0
+			}
+			w, err := newWaiter(cmd.Context(), c, wait, cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			result, err := c.Apply(cmd.Context(), req)
+			if err != nil {
+				return refused(err)
+			}
+			if err := g.printResult(cmd, result); err != nil {
+				return err
+			}
+			return w.wait(cmd.Context(), result.Generation)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringArrayVarP(&files, "filename", "f", nil, "file, directory or - for stdin (repeatable)")
+	flags.BoolVar(&req.Prune, "prune", false, "delete what no file lists")
+	flags.BoolVar(&req.DryRun, "dry-run", false, "print what would change and change nothing")
+	addWaitFlag(flags, &wait)
+	return cmd
+}
+
+// addWaitFlag adds --wait[=TIME]; zero is not to wait.
+func addWaitFlag(flags *pflag.FlagSet, wait *time.Duration) {
+	flags.DurationVar(wait, "wait", 0, "return when the change is on every connected host, or fail after this time")
+	flags.Lookup("wait").NoOptDefVal = "30s"
+}
+
+// refused shortens the error of a spec whose problems are listed above it.
+func refused(err error) error {
+	var status *api.StatusError
+	if errors.As(err, &status) && len(status.Body.Problems) > 0 {
+		short := *status
+		short.Body.Message = plural(len(status.Body.Problems), "problem") + " in the spec: nothing was changed"
+		return &short
+	}
+	return err
+}
+
+// printResult prints a line for each object that was touched, as
+// "network/blue created".
+func (g *globals) printResult(cmd *cobra.Command, result api.ApplyResult) error {
+	return g.print(cmd, result, func(w io.Writer, _ bool) error {
+		for _, i := range result.Items {
+			line := singular(i.Kind) + "/" + i.Name + " " + i.Verb
+			if len(i.Fields) > 0 {
+				line += " (" + strings.Join(i.Fields, "; ") + ")"
+			}
+			if result.DryRun {
+				line += " (dry run)"
+			}
+			if _, err := fmt.Fprintln(w, line); err != nil {
+				return err
+			}
+		}
+		if len(result.Items) == 0 {
+			fmt.Fprintln(cmd.ErrOrStderr(), "nothing to change")
+		}
+		return nil
+	})
+}

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
+)
+
+// fileError points into a configuration file.
+type fileError struct {
+	file string
+	line int
+	err  error
+}
+
+func (e *fileError) Error() string { return fmt.Sprintf("%s:%d: %v", e.file, e.line, e.err) }
+
+func (e *fileError) Unwrap() error { return e.err }
+
+// loadFile sets what a configuration file says, and reports all that is wrong
+// with it.
+func loadFile(name string, text []byte, all []setting) error {
+	f, err := parser.ParseBytes(text, 0)
+	if err != nil {
+		return syntaxError(name, err)
+	}
+	l := &fileLoader{name: name, settings: all, seen: map[string]bool{}}
+	for i, doc := range f.Docs {
+		if doc.Body == nil || doc.Body.Type() == ast.NullType {
+			continue // nothing but comments
+		}
+		if i > 0 {
+			l.fail(doc.Body, errors.New("a configuration file is one document"))
+			break
+		}
+		l.walk(doc.Body, "")
+	}
+	return errors.Join(l.errs...)
+}
+
+func syntaxError(name string, err error) error {
+	var y yaml.Error
+	if errors.As(err, &y) && y.GetToken() != nil {
+		return &fileError{name, y.GetToken().Position.Line, errors.New(y.GetMessage())}
+	}
+	return fmt.Errorf("%s: %w", name, err)
+}
+
+type fileLoader struct {
+	name     string
+	settings []setting
+	seen     map[string]bool // keys that have a value
+	errs     []error
+}
+
+func (l *fileLoader) fail(n ast.Node, err error) { l.failAt(n.GetToken(), err) }
+
+func (l *fileLoader) failAt(t *token.Token, err error) {
+	line := 0
+	if t != nil && t.Position != nil {
+		line = t.Position.Line
+	}
+	l.errs = append(l.errs, &fileError{l.name, line, err})
+}
+
+// walk reads a mapping; prefix is "" or the section's key with a dot.
+func (l *fileLoader) walk(n ast.Node, prefix string) {
+	var pairs []*ast.MappingValueNode
+	switch n := n.(type) {
+	case *ast.MappingNode:
+		pairs = n.Values
+	case *ast.MappingValueNode:
+		pairs = []*ast.MappingValueNode{n}
+	case *ast.NullNode:
+		return // a section whose keys are all commented out
+	default:
+		where := "the file"
+		if prefix != "" {
+			where = strings.TrimSuffix(prefix, ".")
+		}
+		l.fail(n, fmt.Errorf("%s: want keys with values, not %s", where, nodeWord(n)))
+		return
+	}
+	for _, p := range pairs {
+		key := prefix + p.Key.GetToken().Value
+		if i := slices.IndexFunc(l.settings, func(s setting) bool { return s.key == key }); i >= 0 {
+			l.value(l.settings[i], p)
+			continue
+		}
+		if slices.Contains(l.sections(), key) {
+			l.walk(p.Value, key+".")
+			continue
+		}
+		l.failAt(p.Key.GetToken(), l.unknown(key))
+	}
+}
+
+func (l *fileLoader) value(s setting, p *ast.MappingValueNode) {
+	if l.seen[s.key] {
+		l.failAt(p.Key.GetToken(), fmt.Errorf("%s: given twice", s.key))
+		return
+	}
+	l.seen[s.key] = true
+	values, ok := nodeValues(s.kind, p.Value)
+	if !ok {
+		l.fail(p.Value, fmt.Errorf("%s: want %s, not %s", s.key, s.kind.want(), nodeWord(p.Value)))
+		return
+	}
+	if err := s.set(values); err != nil {
+		l.fail(p.Value, fmt.Errorf("%s: %w", s.key, err))
+	}
+}
+
+// sections are the keys that hold others.
+func (l *fileLoader) sections() []string {
+	var out []string
+	for _, s := range l.settings {
+		section, _, _ := strings.Cut(s.key, ".")
+		out = append(out, section)
+	}
+	return slices.Compact(out)
+}
+
+func (l *fileLoader) unknown(key string) error {
+	candidates := l.sections()
+	for _, s := range l.settings {
+		candidates = append(candidates, s.key)
+	}
+	if near := nearest(key, candidates); near != "" {
+		return fmt.Errorf("unknown key %s (did you mean %s?)", key, near)
+	}
+	return fmt.Errorf("unknown key %s", key)
+}
+
+// nodeValues returns what a node holds where it is of the kind.
+func nodeValues(kind settingKind, n ast.Node) ([]string, bool) {
+	switch n := n.(type) {
+	case *ast.StringNode:
+		return []string{n.Value}, kind != kindBool
+	case *ast.BoolNode:
+		return []string{n.GetToken().Value}, kind == kindBool
+	case *ast.SequenceNode:
+		var out []string
+		for _, v := range n.Values {
+			s, ok := v.(*ast.StringNode)
+			if !ok {
+				return nil, false
+			}
+			out = append(out, s.Value)
+		}
+		return out, kind == kindList
+	}
+	return nil, false
+}
+
+// nodeWord names a node in an error.
+func nodeWord(n ast.Node) string {
+	switch n.(type) {
+	case *ast.MappingNode, *ast.MappingValueNode:
+		return "keys with values"
+	case *ast.SequenceNode:
+		return "a list"
+	case *ast.NullNode:
+		return "nothing"
+	}
+	return fmt.Sprintf("%q", n.GetToken().Value)
+}

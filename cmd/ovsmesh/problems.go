@@ -1,0 +1,56 @@
+package main
+
+import (
+	"fmt"
+
+	"ovsmesh/controller/api"
+)
+
+// problemsShown is how many tunnels' errors a topology lists: one cause often
+// takes many down.
+const problemsShown = 10
+
+// topologyProblems says what is wrong, hosts first since a tunnel's trouble is
+// mostly its host's, and what the operator can do.
+func topologyProblems(top api.Topology) []string {
+	var out []string
+	for _, h := range top.Hosts {
+		out = append(out, hostProblems(h)...)
+	}
+	down := 0
+	for _, n := range top.Networks {
+		out = append(out, prefixed(n.Name, n.Problems)...)
+		for _, e := range n.Tunnels {
+			if e.State != api.TunnelDown {
+				continue
+			}
+			if down++; down <= problemsShown {
+				out = append(out, fmt.Sprintf("%s: tunnel %s from %s to %s is down: %s", n.Name, e.Port, e.From, e.To, orDash(e.Error)))
+			}
+		}
+	}
+	if down > problemsShown {
+		out = append(out, fmt.Sprintf("%d more tunnel ends are down: see ovsmesh topology tunnels --down", down-problemsShown))
+	}
+	return out
+}
+
+func hostProblems(h api.TopologyHost) []string {
+	out := prefixed(h.Name, h.Problems)
+	if !h.Connected {
+		why := "its tunnels and flows stay as they are; look at \"ovs-vsctl show\" there, and at the way to this controller's port 6640"
+		if h.SystemID == "" {
+			why = "it never has been: run \"ovsmesh host join\" on it, and see that its external_ids:system-id is the one in the spec"
+		}
+		return append(out, h.Name+": not connected: "+why)
+	}
+	for _, b := range h.Bridges {
+		switch {
+		case b.Error != "":
+			out = append(out, fmt.Sprintf("%s: bridge %s: %s", h.Name, b.Name, b.Error))
+		case !b.Connected:
+			out = append(out, fmt.Sprintf("%s: bridge %s has no OpenFlow connection: look at the way from there to this controller's port 6653", h.Name, b.Name))
+		}
+	}
+	return out
+}

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"ovsmesh/controller/api"
+)
+
+func newTopologyCommand(g *globals) *cobra.Command {
+	var req api.TopologyFilter
+	cmd := &cobra.Command{
+		Use:   "topology [--network N] [--host H] [--tenant T]",
+		Short: "Show every network's mesh and every host, and what is wrong",
+		Long: `Shows per tenant and network which hosts are in the mesh, how many of its tunnel
+ends are up of those wanted and how many VM ports it has; then the hosts with
+their bridges and flows; then what is wrong and what to do about it.`,
+		Example: `  ovsmesh topology
+  ovsmesh topology --tenant acme -o wide
+  ovsmesh topology tunnels --down
+  ovsmesh topology -o json | jq '.networks[] | select(.inSync | not)'`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			top, err := g.client().Topology(cmd.Context(), req)
+			if err != nil {
+				return err
+			}
+			sortTopology(&top)
+			return g.print(cmd, top, func(w io.Writer, wide bool) error {
+				if len(top.Networks) == 0 && len(top.Hosts) == 0 {
+					fmt.Fprintln(cmd.ErrOrStderr(), "no networks and no hosts: declare networks with ovsmesh apply, and let hosts dial in with ovsmesh host join")
+					return nil
+				}
+				return writeTopology(w, top, wide)
+			})
+		},
+	}
+	flags := cmd.PersistentFlags()
+	flags.StringVar(&req.Network, "network", "", "only this network")
+	flags.StringVar(&req.Host, "host", "", "only what concerns this host")
+	flags.StringVar(&req.Tenant, "tenant", "", "only this tenant's networks")
+	cmd.RegisterFlagCompletionFunc("network", g.completeNames(api.KindNetworks))
+	cmd.RegisterFlagCompletionFunc("host", g.completeNames(api.KindHosts))
+	cmd.AddCommand(newTunnelsCommand(g, &req))
+	return cmd
+}
+
+// sortTopology puts networks in the order of tenants and names, hosts in that
+// of names, and makes absent lists empty ones.
+func sortTopology(t *api.Topology) {
+	t.Networks, t.Hosts = nonNil(t.Networks), nonNil(t.Hosts)
+	slices.SortFunc(t.Networks, func(a, b api.TopologyNetwork) int {
+		return cmp.Or(strings.Compare(a.Tenant, b.Tenant), strings.Compare(a.Name, b.Name))
+	})
+	slices.SortFunc(t.Hosts, func(a, b api.TopologyHost) int { return strings.Compare(a.Name, b.Name) })
+	for i := range t.Networks {
+		n := &t.Networks[i]
+		n.Hosts, n.Tunnels = nonNil(n.Hosts), nonNil(n.Tunnels)
+		slices.SortFunc(n.Tunnels, func(a, b api.Tunnel) int {
+			return cmp.Or(strings.Compare(a.From, b.From), strings.Compare(a.To, b.To))
+		})
+	}
+	for i := range t.Hosts {
+		h := &t.Hosts[i]
+		h.Bridges = nonNil(h.Bridges)
+		slices.SortFunc(h.Bridges, func(a, b api.TopologyBridge) int { return strings.Compare(a.Name, b.Name) })
+	}
+}
+
+func writeTopology(w io.Writer, top api.Topology, wide bool) error {
+	tables := []*table{topologyNetworks(top.Networks, wide), topologyHosts(top.Hosts, wide)}
+	if wide {
+		tables = append(tables, topologyBridges(top.Hosts))
+	}
+	first := true
+	for _, t := range tables {
+		if t.empty() {
+			continue
+		}
+		if !first {
+			fmt.Fprintln(w)
+		}
+		first = false
+		if err := t.write(w); err != nil {
+			return err
+		}
+	}
+	return writeProblems(w, topologyProblems(top))
+}
+
+func topologyNetworks(networks []api.TopologyNetwork, wide bool) *table {
+	t := newTable("TENANT", "NETWORK", "ENCAP", "KEY", "HOSTS", "TUNNELS", "PORTS", "STATE")
+	if wide {
+		t = newTable("TENANT", "NETWORK", "ENCAP", "KEY", "HOSTS", "TUNNELS", "PORTS", "STATE", "PROFILE", "BRIDGES")
+	}
+	for _, n := range networks {
+		row := []string{n.Tenant, n.Name, string(n.Encap), key(n.Key), some(n.Hosts, hostsShown(wide)),
+			upOf(n.TunnelsUp, n.TunnelsWanted) + " up", strconv.Itoa(n.Ports), networkWord(n)}
+		if wide {
+			row = append(row, n.Profile, strings.Join(tunnelBridges(n), ","))
+		}
+		t.add(row...)
+	}
+	return t
+}
+
+// tunnelBridges returns the names of the bridges that carry a network.
+func tunnelBridges(n api.TopologyNetwork) []string {
+	var out []string
+	for _, e := range n.Tunnels {
+		if e.Bridge != "" {
+			out = append(out, e.Bridge)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// networkWord says in a cell whether a mesh is as wanted.
+func networkWord(n api.TopologyNetwork) string {
+	count := map[string]int{}
+	for _, e := range n.Tunnels {
+		count[e.State]++
+	}
+	var words []string
+	for _, state := range []string{api.TunnelDown, api.TunnelUnreachable, api.TunnelPending} {
+		if count[state] > 0 {
+			words = append(words, strconv.Itoa(count[state])+" "+state)
+		}
+	}
+	switch {
+	case len(words) > 0:
+		return strings.Join(words, ", ")
+	case len(n.Hosts) == 0:
+		return "no members"
+	}
+	return syncWord(n.InSync, n.Problems)
+}
+
+func topologyHosts(hosts []api.TopologyHost, wide bool) *table {
+	t := newTable("HOST", "ID", "ENDPOINT", "CONNECTED", "OVS", "BRIDGES", "FLOWS", "STATE")
+	if wide {
+		t = newTable("HOST", "ID", "ENDPOINT", "CONNECTED", "OVS", "BRIDGES", "FLOWS", "STATE", "SYSTEM-ID")
+	}
+	for _, h := range hosts {
+		var names []string
+		installed, wanted := 0, 0
+		for _, b := range h.Bridges {
+			names = append(names, b.Name)
+			installed += b.FlowsInstalled
+			wanted += b.FlowsWanted
+		}
+		flows := ""
+		if len(h.Bridges) > 0 {
+			flows = upOf(installed, wanted)
+		}
+		row := []string{h.Name, strconv.Itoa(h.ID), h.Endpoint, yesNo(h.Connected), h.OVSVersion,
+			some(names, hostsShown(wide)), flows, topologyHostWord(h)}
+		if wide {
+			row = append(row, h.SystemID)
+		}
+		t.add(row...)
+	}
+	return t
+}
+
+func topologyHostWord(h api.TopologyHost) string {
+	if !h.Connected {
+		return "disconnected"
+	}
+	return syncWord(h.InSync, hostProblems(h))
+}
+
+func topologyBridges(hosts []api.TopologyHost) *table {
+	t := newTable("HOST", "BRIDGE", "DPID", "OPENFLOW", "FLOWS", "ERROR")
+	for _, h := range hosts {
+		for _, b := range h.Bridges {
+			connected := "connected"
+			if !b.Connected {
+				connected = "disconnected"
+			}
+			t.add(h.Name, b.Name, b.DPID, connected, upOf(b.FlowsInstalled, b.FlowsWanted), b.Error)
+		}
+	}
+	return t
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"ovsmesh/controller/api"
+)
+
+// tunnelRow is one tunnel end with the network that it serves.
+type tunnelRow struct {
+	Network string `json:"network"`
+	Tenant  string `json:"tenant"`
+	api.Tunnel
+}
+
+// tunnelList answers topology tunnels.
+type tunnelList struct {
+	Tunnels []tunnelRow `json:"tunnels"`
+}
+
+func newTunnelsCommand(g *globals, req *api.TopologyFilter) *cobra.Command {
+	var down bool
+	cmd := &cobra.Command{
+		Use:   "tunnels [--network N] [--host H] [--tenant T] [--down]",
+		Short: "Show one row a tunnel end",
+		Example: `  ovsmesh topology tunnels --network blue
+  ovsmesh topology tunnels --host xen1 -o wide
+  ovsmesh topology tunnels --down`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			top, err := g.client().Topology(cmd.Context(), *req)
+			if err != nil {
+				return err
+			}
+			sortTopology(&top)
+			list := tunnelList{Tunnels: []tunnelRow{}}
+			for _, n := range top.Networks {
+				for _, e := range n.Tunnels {
+					if !down || e.State != api.TunnelUp {
+						list.Tunnels = append(list.Tunnels, tunnelRow{n.Name, n.Tenant, e})
+					}
+				}
+			}
+			return g.print(cmd, list, func(w io.Writer, wide bool) error {
+				t := tunnelTable(list.Tunnels, wide)
+				if t.empty() {
+					fmt.Fprintln(cmd.ErrOrStderr(), noTunnels(down))
+				}
+				return t.write(w)
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&down, "down", false, "only those that are not up")
+	return cmd
+}
+
+func noTunnels(down bool) string {
+	if down {
+		return "every tunnel is up"
+	}
+	return "no tunnels: a network has some once two hosts are in it"
+}
+
+func tunnelTable(rows []tunnelRow, wide bool) *table {
+	t := newTable("NETWORK", "FROM", "TO", "PORT", "REMOTE", "STATE", "ERROR")
+	if wide {
+		t = newTable("NETWORK", "FROM", "TO", "PORT", "REMOTE", "STATE", "TENANT", "BRIDGE", "ENCAP", "KEY", "LOCAL", "OFPORT", "ERROR")
+	}
+	for _, r := range rows {
+		row := []string{r.Network, r.From, r.To, r.Port, r.RemoteIP, r.State}
+		if wide {
+			ofport := ""
+			if r.OFPort != 0 {
+				ofport = strconv.FormatInt(r.OFPort, 10)
+			}
+			row = append(row, r.Tenant, r.Bridge, string(r.Encap), key(r.Key), r.LocalIP, ofport)
+		}
+		t.add(append(row, r.Error)...)
+	}
+	return t
+}
