@@ -28,7 +28,7 @@ type demo struct {
 	start  time.Time
 	binary string // ovsmesh
 	spec   string
-	dir    string // data directory and log of the controller
+	dir    string // data directory and log of the controller; goes with the bed
 	size   size
 	server *server
 }
@@ -78,9 +78,6 @@ func besideUs(name string) string {
 }
 
 func (d *demo) run(ctx context.Context) (err error) {
-	if d.dir, err = os.MkdirTemp("/tmp", "om-demo-"); err != nil {
-		return err
-	}
 	defer func() { err = errors.Join(err, d.tearDown()) }()
 
 	err = d.steps(ctx)
@@ -144,6 +141,10 @@ func (d *demo) startHosts(ctx context.Context) error {
 	if err := d.publish(); err != nil {
 		return err
 	}
+	d.dir = filepath.Join(bed.Dir(), "demo")
+	if err := os.Mkdir(d.dir, 0o755); err != nil {
+		return err
+	}
 	empty := d.size
 	empty.vms = 0
 	if err := d.addHosts(ctx, empty); err != nil {
@@ -184,7 +185,7 @@ func (d *demo) tearDown() error {
 	if d.lab != nil {
 		err = errors.Join(err, d.remove())
 	}
-	return errors.Join(err, os.RemoveAll(d.dir))
+	return err
 }
 
 // printNext says how to look further.

@@ -52,8 +52,8 @@ func (d *demo) startServer(ctx context.Context) error {
 	defer log.Close()
 	s.cmd = exec.Command(d.binary, args...)
 	s.cmd.Stdout, s.cmd.Stderr = log, log
-	// A Ctrl-C is for us: we stop it in good order.
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	// A Ctrl-C is for us: we stop it in good order, and it ends with us.
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	if err := s.cmd.Start(); err != nil {
 		return err
 	}

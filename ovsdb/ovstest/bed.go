@@ -138,7 +138,7 @@ func (b *Bed) Close() error { return RemoveBed(b.ID) }
 
 // Keep lets the bed outlive this process: Sweep spares it from now on, and it
 // stands until someone opens and closes it.
-func (b *Bed) Keep() error { return claim(b.dir(), true) }
+func (b *Bed) Keep() error { return claim(b.Dir(), true) }
 
 // Host returns the host of that name, or nil.
 func (b *Bed) Host(name string) *Host {
@@ -201,7 +201,7 @@ func (b *Bed) save() error {
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(b.dir(), stateFile)
+	path := filepath.Join(b.Dir(), stateFile)
 	if err := os.WriteFile(path+".new", text, 0o644); err != nil {
 		return err
 	}
@@ -239,8 +239,10 @@ func claimBed() (int, error) {
 
 func bedID(n int) string { return fmt.Sprintf("%s%02x", prefix, n) }
 
-func (b *Bed) dir() string                { return filepath.Join(runDir, b.ID) }
-func (b *Bed) hostDir(name string) string { return filepath.Join(b.dir(), "h-"+name) }
+// Dir is the bed's directory. What its user puts there goes with the bed.
+func (b *Bed) Dir() string { return filepath.Join(runDir, b.ID) }
+
+func (b *Bed) hostDir(name string) string { return filepath.Join(b.Dir(), "h-"+name) }
 func (b *Bed) fabricNS() string           { return b.ID + "-fabric" }
 func (b *Bed) hostNS(name string) string  { return b.ID + "-h-" + name }
 func (b *Bed) vmNS(name string) string    { return b.ID + "-v-" + name }
