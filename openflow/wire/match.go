@@ -1,0 +1,96 @@
+package wire
+
+import (
+	"cmp"
+	"slices"
+
+	"ovsmesh/openflow/flow"
+)
+
+const (
+	matchTypeOXM = 1
+
+	classBasic        = 0x8000
+	classExperimenter = 0xffff
+	fieldPacketType   = 44
+)
+
+// oxm takes one match field. A masked value whose mask is all zero matches
+// anything; it is kept, as the switch sent it.
+func (r *reader) oxm() flow.OXM {
+	class, id, length := r.u16(), r.u8(), int(r.u8())
+	x := flow.OXM{Field: flow.Field{Class: class, ID: id >> 1}}
+	if class == classExperimenter {
+		x.Field.Exp = r.u32()
+		length -= 4
+	}
+	switch masked := id&1 != 0; {
+	case length < 0 || masked && length%2 != 0:
+		r.fail("match field %#04x:%d of length %d", class, id>>1, length)
+	case masked:
+		x.Value, x.Mask = string(r.take(length/2)), string(r.take(length/2))
+		if length == 0 {
+			r.fail("match field %#04x:%d with an empty mask", class, id>>1)
+		}
+	default:
+		x.Value = string(r.take(length))
+	}
+	return x
+}
+
+// match takes a match and the padding after it.
+func (r *reader) match() flow.Match {
+	if typ := r.peek16(0); r.err == nil && typ != matchTypeOXM {
+		r.fail("match of type %d", typ)
+	}
+	length := int(r.peek16(2))
+	if length < 4 {
+		r.fail("match of length %d", length)
+	}
+	e := r.sub(length)
+	r.skip(padding(length))
+	e.skip(4)
+	var fields []flow.OXM
+	for e.more() {
+		x := e.oxm()
+		fields = append(fields, x)
+	}
+	if e.err != nil && r.err == nil {
+		r.err = e.err
+	}
+	if r.err != nil {
+		return nil
+	}
+	m := flow.NewMatch(fields...)
+	for i := 1; i < len(m); i++ {
+		if m[i].Field == m[i-1].Field {
+			r.fail("match field %#04x:%d twice", m[i].Field.Class, m[i].Field.ID)
+		}
+	}
+	return m
+}
+
+// wireOrder returns the fields in the order in which a switch takes them: the
+// ones that are prerequisites of others first. Within OpenFlow's own class that
+// is the order of numbers, but for packet_type; Nicira's fields may need
+// OpenFlow's (nw_frag needs eth_type), never the other way round.
+func wireOrder(m flow.Match) flow.Match {
+	rank := func(f flow.Field) int {
+		switch {
+		case f.Class == classBasic && f.ID == fieldPacketType:
+			return 0
+		case f.Class == classBasic:
+			return 1
+		case f.Class == classExperimenter:
+			return 3
+		default:
+			return 2
+		}
+	}
+	if slices.IsSortedFunc(m, func(a, b flow.OXM) int { return cmp.Compare(rank(a.Field), rank(b.Field)) }) {
+		return m
+	}
+	m = slices.Clone(m)
+	slices.SortStableFunc(m, func(a, b flow.OXM) int { return cmp.Compare(rank(a.Field), rank(b.Field)) })
+	return m
+}
