@@ -1,0 +1,68 @@
+package topology
+
+// Values of the fields that have a choice of words. Only the first of each
+// group is in this version.
+const (
+	ProfileProgrammed            = "programmed"
+	BroadcastSplitHorizon        = "split-horizon"
+	UnknownUnicastFlood          = "flood"
+	TunnelPortsPerNetwork        = "per-network"
+	KindManaged                  = "managed"
+	DefaultVXLANPort      uint16 = 4789 // IANA's, RFC 7348 §5
+)
+
+// Defaults returns the network with every field that was left out filled in,
+// save the key, which is allocated.
+func (n Network) Defaults() Network {
+	fill(&n.Profile, ProfileProgrammed)
+	fill(&n.Broadcast, BroadcastSplitHorizon)
+	fill(&n.UnknownUnicast, UnknownUnicastFlood)
+	fill(&n.TunnelPorts, TunnelPortsPerNetwork)
+	if n.PortSecurity == nil {
+		on := true
+		n.PortSecurity = &on
+	}
+	if n.Encap == VXLAN {
+		fill(&n.DstPort, DefaultVXLANPort)
+	}
+	return n
+}
+
+// short returns the network with every field that holds its default left out.
+func (n Network) short() Network {
+	drop(&n.Profile, ProfileProgrammed)
+	drop(&n.Broadcast, BroadcastSplitHorizon)
+	drop(&n.UnknownUnicast, UnknownUnicastFlood)
+	drop(&n.TunnelPorts, TunnelPortsPerNetwork)
+	drop(&n.DstPort, DefaultVXLANPort)
+	if n.PortSecurity != nil && *n.PortSecurity {
+		n.PortSecurity = nil
+	}
+	return n
+}
+
+// Defaults returns the host with every field that was left out filled in, save
+// the ID, which is allocated, and what only the host itself can say.
+func (h Host) Defaults() Host {
+	fill(&h.Kind, KindManaged)
+	return h
+}
+
+func (h Host) short() Host {
+	drop(&h.Kind, KindManaged)
+	return h
+}
+
+func fill[T comparable](field *T, def T) {
+	var zero T
+	if *field == zero {
+		*field = def
+	}
+}
+
+func drop[T comparable](field *T, def T) {
+	if *field == def {
+		var zero T
+		*field = zero
+	}
+}

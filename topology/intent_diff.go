@@ -1,0 +1,93 @@
+package topology
+
+import (
+	"fmt"
+	"reflect"
+)
+
+// diff collects the fields that changed, for people.
+type diff []string
+
+func field[T any](d *diff, name string, was, is T) {
+	if !reflect.DeepEqual(was, is) {
+		*d = append(*d, fmt.Sprintf("%s: %s → %s", name, show(was), show(is)))
+	}
+}
+
+func show(v any) string {
+	switch v := v.(type) {
+	case *bool:
+		if v == nil {
+			return "none"
+		}
+		return fmt.Sprint(*v)
+	case []string:
+		if len(v) == 0 {
+			return "none"
+		}
+	}
+	if rv := reflect.ValueOf(v); rv.IsZero() && rv.Kind() != reflect.Bool {
+		return "none"
+	}
+	return fmt.Sprint(v)
+}
+
+func diffNetworks(was, is *NetworkRecord) []string {
+	var d diff
+	field(&d, "tenant", was.Tenant, is.Tenant)
+	field(&d, "encap", was.Encap, is.Encap)
+	field(&d, "key", was.Key, is.Key)
+	field(&d, "bridge", was.Bridge, is.Bridge)
+	field(&d, "xsNetworkUUIDs", was.XSNetworkUUIDs, is.XSNetworkUUIDs)
+	field(&d, "createBridge", was.CreateBridge, is.CreateBridge)
+	field(&d, "datapathType", was.DatapathType, is.DatapathType)
+	field(&d, "hosts", was.Hosts, is.Hosts)
+	field(&d, "portSecurity", was.PortSecurity, is.PortSecurity)
+	field(&d, "dstPort", was.DstPort, is.DstPort)
+	return d
+}
+
+func diffHosts(was, is *HostRecord) []string {
+	var d diff
+	field(&d, "id", showID(was), showID(is))
+	field(&d, "systemID", was.SystemID, is.SystemID)
+	field(&d, "endpoint", was.Endpoint, is.Endpoint)
+	field(&d, "kind", was.Kind, is.Kind)
+	if was.Registered && !is.Registered {
+		d = append(d, "named by the spec from now on")
+	}
+	return d
+}
+
+// showID tells an ID that was chosen from one that a spec names, as only the
+// latter never yields.
+func showID(r *HostRecord) string {
+	if r.AutoID {
+		return fmt.Sprintf("%d (automatic)", r.ID)
+	}
+	return fmt.Sprint(r.ID)
+}
+
+func diffPorts(was, is *Port) []string {
+	var d diff
+	field(&d, "network", was.Network, is.Network)
+	field(&d, "match", was.Match, is.Match)
+	field(&d, "mac", was.MAC, is.MAC)
+	field(&d, "ips", was.IPs, is.IPs)
+	return d
+}
+
+// String returns the one way in which the match is made.
+func (m PortMatch) String() string {
+	switch {
+	case m.IfaceID != "":
+		return "ifaceID " + m.IfaceID
+	case m.XSVifUUID != "":
+		return "xsVifUUID " + m.XSVifUUID
+	case !m.MAC.IsZero():
+		return "mac " + m.MAC.String()
+	case m.Interface != "":
+		return m.Host + "/" + m.Interface
+	}
+	return "nothing"
+}
