@@ -1,0 +1,162 @@
+package plan
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/ovn-org/libovsdb/ovsdb"
+
+	"ovsmesh/ovsdb/schema"
+)
+
+// bridge makes a bridge ours, and puts right what is off on one that is.
+func (d *differ) bridge(w Bridge) {
+	b := d.db.BridgeByName(w.Name)
+	d.open[w.Name] = false
+	switch {
+	case b == nil && !w.Create:
+		d.problem(w.Name, "", "", "bridge %s does not exist", w.Name)
+		return
+	case b == nil:
+		d.create(w)
+		return
+	case d.foreign(b.ExternalIDs):
+		d.problem(w.Name, "", "", "bridge %s belongs to another ovsmesh store (%s): nothing of it is changed; `ovsmesh adopt` takes it over",
+			w.Name, b.ExternalIDs[schema.KeyOwner])
+		return
+	}
+	reasons := d.obstacles(b, w)
+	for _, text := range reasons {
+		d.problem(w.Name, "", "", "%s", text)
+	}
+	// A bridge that is ours stays so, whatever was done to it since: letting
+	// go of its tunnels would do more harm.
+	if len(reasons) == 0 || d.ours(b.ExternalIDs) {
+		d.manage(b, w)
+		d.open[w.Name] = !w.Hold
+	}
+}
+
+// manage writes the settings of a managed bridge, in the operations that set
+// its controller. A change of ours later never empties the list of
+// controllers.
+func (d *differ) manage(b *schema.Bridge, w Bridge) {
+	g := Group{Bridge: b.Name}
+	got := current(d.db, b)
+	want := managed(got, fixedDPID(d.db, b, w.DatapathID, d.owner))
+	if w.Hold {
+		delete(want, failMode)
+		delete(want, stp)
+		delete(want, rstp)
+	}
+	row, ms, steps := change(b, got, want)
+	before := b.ExternalIDs[schema.KeySaved]
+	if _, err := decodeSaved(before); err != nil {
+		before = encodeSaved(got)
+	}
+	ids := patch("external_ids", b.ExternalIDs, map[string]string{schema.KeyOwner: d.owner, schema.KeySaved: before})
+	if !d.ours(b.ExternalIDs) {
+		g.Steps = append(g.Steps, "manage bridge "+b.Name)
+	} else if len(ids) > 0 {
+		g.Steps = append(g.Steps, "remember the former settings of bridge "+b.Name)
+	}
+	g.Steps = append(g.Steps, steps...)
+	ms = append(ms, ids...)
+	ms = append(ms, d.controller(&g, b, w)...)
+	if len(row) > 0 {
+		g.Ops = append(g.Ops, update("Bridge", byUUID(b.UUID), row))
+	}
+	if len(ms) > 0 {
+		g.Ops = append(g.Ops, mutate("Bridge", byUUID(b.UUID), ms...))
+	}
+	d.add(g)
+}
+
+// controller makes one Controller row ours and right; it returns how the
+// bridge's list of controllers changes.
+func (d *differ) controller(g *Group, b *schema.Bridge, w Bridge) []ovsdb.Mutation {
+	var own []*schema.Controller
+	for _, id := range slices.Sorted(slices.Values(b.Controllers)) {
+		if c := d.db.Controllers[id]; c != nil && (d.ours(c.ExternalIDs) || c.Target == w.Target) {
+			own = append(own, c)
+		}
+	}
+	if len(own) == 0 {
+		id := d.id("c")
+		g.Ops = append(g.Ops, insert("Controller", id, d.controllerRow(w)))
+		g.Steps = append(g.Steps, fmt.Sprintf("set controller %s on bridge %s", w.Target, b.Name))
+		return refs("controller", nil, []string{id})
+	}
+	c, want := own[0], d.controllerRow(w)
+	mode, hasMode := want["connection_mode"]
+	if c.Target != w.Target || hasMode && c.ConnectionMode != mode {
+		g.Ops = append(g.Ops, update("Controller", byUUID(c.UUID), ovsdb.Row(map[string]any{"target": w.Target})))
+		if hasMode {
+			g.Ops[len(g.Ops)-1].Row["connection_mode"] = mode
+		}
+		g.Steps = append(g.Steps, fmt.Sprintf("set controller %s on bridge %s (it was %s %s)", w.Target, b.Name, c.Target, c.ConnectionMode))
+	}
+	if ms := patch("external_ids", c.ExternalIDs, map[string]string{schema.KeyOwner: d.owner}); len(ms) > 0 {
+		g.Ops = append(g.Ops, mutate("Controller", byUUID(c.UUID), ms...))
+		g.Steps = append(g.Steps, fmt.Sprintf("take over controller %s of bridge %s", c.Target, b.Name))
+	}
+	var extra []string
+	for _, c := range own[1:] {
+		extra = append(extra, c.UUID)
+		g.Steps = append(g.Steps, fmt.Sprintf("remove controller %s from bridge %s: it is there twice", c.Target, b.Name))
+	}
+	return refs("controller", extra, nil)
+}
+
+// controllerRow is our Controller. Of type service it forwards no packets to
+// us, which we have no use for, and setting or removing it flushes no flows,
+// as the first or last primary controller would. Older hosts know no types.
+func (d *differ) controllerRow(w Bridge) ovsdb.Row {
+	row := ovsdb.Row{"target": w.Target, "external_ids": textMap(map[string]string{schema.KeyOwner: d.owner})}
+	if d.db.Has("Controller", "connection_mode") {
+		row["connection_mode"] = "out-of-band"
+	}
+	if d.db.Has("Controller", "type") {
+		row["type"] = "service"
+	}
+	return row
+}
+
+// create makes a bridge that is missing, ours from the start.
+func (d *differ) create(w Bridge) {
+	if p := d.db.PortByName(w.Name); p != nil || d.db.InterfaceByName(w.Name) != nil {
+		d.problem(w.Name, "", "", "bridge %s can't be made: a port has its name", w.Name)
+		return
+	}
+	b := &schema.Bridge{Name: w.Name}
+	got := current(d.db, b)
+	row, _, _ := change(b, got, managed(got, fixedDPID(d.db, b, w.DatapathID, d.owner)))
+	iface, port, bridge, controller := d.id("i"), d.id("p"), d.id("b"), d.id("c")
+	maps.Copy(row, ovsdb.Row{
+		"name": w.Name, "ports": uuids([]string{port}), "controller": uuids([]string{controller}),
+		"other_config": textMap(map[string]string{
+			"disable-in-band": "true", "datapath-id": fixedDPID(d.db, b, w.DatapathID, d.owner),
+		}),
+		"external_ids": textMap(map[string]string{
+			schema.KeyOwner: d.owner, schema.KeySaved: encodeSaved(got), keyCreated: "true",
+		}),
+	})
+	if w.DatapathType != "" {
+		row["datapath_type"] = w.DatapathType
+	}
+	d.add(Group{
+		Bridge: w.Name,
+		Ops: []ovsdb.Operation{
+			insert("Interface", iface, ovsdb.Row{"name": w.Name, "type": "internal"}),
+			insert("Port", port, ovsdb.Row{"name": w.Name, "interfaces": uuids([]string{iface})}),
+			insert("Controller", controller, d.controllerRow(w)),
+			insert("Bridge", bridge, row),
+			mutate("Open_vSwitch", byUUID(d.db.Open.UUID), refs("bridges", nil, []string{bridge})...),
+		},
+		Steps: []string{strings.TrimSpace(fmt.Sprintf("create bridge %s with controller %s %s", w.Name, w.Target, w.DatapathType))},
+	})
+	d.named[w.Name] = "bridge " + w.Name
+	d.open[w.Name] = !w.Hold
+}

@@ -1,0 +1,69 @@
+package plan_test
+
+import (
+	"fmt"
+	"testing"
+
+	"ovsmesh/ovsdb/schema"
+)
+
+func one(v value) string {
+	if len(v.atoms) == 0 {
+		return ""
+	}
+	return v.atoms[0]
+}
+
+func num(v value, none int64) int64 {
+	n := none
+	fmt.Sscan(one(v), &n)
+	return n
+}
+
+// database is what a session with a switch that has these rows holds.
+func database(t testing.TB, r rows) *schema.DB {
+	t.Helper()
+	return databaseOf(t, schema.Full(), r)
+}
+
+func databaseOf(t testing.TB, host *schema.Schema, r rows) *schema.DB {
+	t.Helper()
+	var all []schema.RowUpdate
+	for id, x := range r["Open_vSwitch"] {
+		all = append(all, schema.Put(&schema.OpenvSwitch{
+			UUID: id, Bridges: x["bridges"].atoms, NextCfg: num(x["next_cfg"], 0), CurCfg: num(x["cur_cfg"], 0),
+			ExternalIDs: x["external_ids"].pairs, OtherConfig: x["other_config"].pairs,
+		}))
+	}
+	for id, x := range r["Bridge"] {
+		all = append(all, schema.Put(&schema.Bridge{
+			UUID: id, Name: one(x["name"]), DatapathID: one(x["datapath_id"]), DatapathType: one(x["datapath_type"]),
+			Ports: x["ports"].atoms, Controllers: x["controller"].atoms,
+			FailMode: one(x["fail_mode"]), Protocols: x["protocols"].atoms,
+			STPEnable: one(x["stp_enable"]) == "true", RSTPEnable: one(x["rstp_enable"]) == "true",
+			ExternalIDs: x["external_ids"].pairs, OtherConfig: x["other_config"].pairs,
+		}))
+	}
+	for id, x := range r["Port"] {
+		all = append(all, schema.Put(&schema.Port{
+			UUID: id, Name: one(x["name"]), Interfaces: x["interfaces"].atoms, Tag: num(x["tag"], -1),
+			FakeBridge: one(x["fake_bridge"]) == "true", Protected: one(x["protected"]) == "true", ExternalIDs: x["external_ids"].pairs,
+		}))
+	}
+	for id, x := range r["Interface"] {
+		all = append(all, schema.Put(&schema.Interface{
+			UUID: id, Name: one(x["name"]), Type: one(x["type"]), OFPort: num(x["ofport"], 0), OFPortRequest: num(x["ofport_request"], 0),
+			Error: one(x["error"]), Options: x["options"].pairs, ExternalIDs: x["external_ids"].pairs, Status: x["status"].pairs,
+		}))
+	}
+	for id, x := range r["Controller"] {
+		all = append(all, schema.Put(&schema.Controller{
+			UUID: id, Target: one(x["target"]), ConnectionMode: one(x["connection_mode"]), ExternalIDs: x["external_ids"].pairs,
+		}))
+	}
+	db := schema.NewDB(host)
+	if _, err := db.Apply(all); err != nil {
+		t.Fatal(err)
+	}
+	return db
+}

@@ -1,0 +1,118 @@
+// Package plan compares the rows that are wanted on a host with those that
+// its database holds, and says which operations make the one of the other.
+//
+//	schema.DB ──┐
+//	            ├─ Diff ─► Plan ─ Ops ─► one OVSDB transaction
+//	Want ───────┘            └─ Problems, for people
+//
+// It is pure: it sends nothing, reads no clock and starts no goroutine. What it
+// touches carries external_ids:ovsmesh-owner of this store, or is about to:
+// rows of another store and of strangers are left as they are.
+package plan
+
+import (
+	"net/netip"
+
+	"github.com/ovn-org/libovsdb/ovsdb"
+
+	"ovsmesh/ovsdb/schema"
+)
+
+// Want is what a host should hold of ours.
+type Want struct {
+	Owner    string    // UUID of our store
+	Complete bool      // Networks are all there are: tunnel ports of ours for others go. Otherwise only what is listed is looked at.
+	Bridges  []Bridge  // to be managed
+	Release  []Release // to be given back; a bridge of ours in neither list is left as it is
+	Networks []Network
+}
+
+// Bridge is a bridge to be managed.
+type Bridge struct {
+	Name         string
+	Create       bool   // make it where it is missing
+	DatapathType string // of a bridge that is made; "" is the kernel's
+	Target       string // connection method of our controller, tcp:IP:PORT
+	DatapathID   string // 16 hex digits; "" keeps the one that the bridge has
+
+	// Hold sets our controller but not yet fail_mode or STP, and adds no
+	// tunnels: flows that others have in it stay and can be read. A change of
+	// fail_mode flushes them.
+	Hold bool
+}
+
+// Release is a bridge to be given back. One that we don't manage is left alone.
+type Release struct {
+	Bridge string
+
+	// Keep puts fail_mode and the other settings back but leaves our
+	// controller and what it needs, so that flows of others that the change
+	// flushed can be put back. A later release without it takes these away.
+	Keep bool
+}
+
+// Network is the tunnel ports of one network; without Tunnels all of them go.
+type Network struct {
+	Name    string
+	Bridge  string
+	Tunnels []Tunnel
+}
+
+// Tunnel is one tunnel port.
+type Tunnel struct {
+	Name     string // of Port and Interface
+	Type     string // gre or vxlan
+	Peer     string // name of the host at the far end
+	Key      uint32
+	RemoteIP netip.Addr
+	LocalIP  netip.Addr // invalid: the host's routing chooses
+	DstPort  uint16     // UDP, VXLAN only; 0 is 4789
+}
+
+// Plan is what to do, in groups, and what can't be done. The zero value does
+// nothing.
+type Plan struct {
+	Groups   []Group
+	Problems []Problem
+}
+
+// Group is operations that belong together. Each is valid by itself once the
+// groups of bridges, which come first, are in: a transaction of all that is
+// refused can be sent again group by group.
+type Group struct {
+	Bridge  string
+	Network string // "" in the group of a bridge
+	Ops     []ovsdb.Operation
+	Steps   []string // the same for people, one a change
+}
+
+// Problem is something wanted that is not done, and why.
+type Problem struct {
+	Bridge  string
+	Network string // "" where the bridge itself is concerned
+	Tunnel  string // port name; "" where more than one is concerned
+	Text    string
+}
+
+// Ops returns the operations of all groups as one transaction, and the
+// increment of Open_vSwitch.next_cfg by which cur_cfg tells when ovs-vswitchd
+// has done it. A plan without groups has none.
+func (p Plan) Ops(db *schema.DB) []ovsdb.Operation {
+	var ops []ovsdb.Operation
+	for _, g := range p.Groups {
+		ops = append(ops, g.Ops...)
+	}
+	if len(ops) == 0 {
+		return nil
+	}
+	return append(ops, bump(db))
+}
+
+// Steps returns the steps of all groups.
+func (p Plan) Steps() []string {
+	var steps []string
+	for _, g := range p.Groups {
+		steps = append(steps, g.Steps...)
+	}
+	return steps
+}

@@ -1,0 +1,188 @@
+package plan
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/ovn-org/libovsdb/ovsdb"
+
+	"ovsmesh/ovsdb/schema"
+)
+
+// The settings of a managed bridge, by the names that people and
+// external_ids:ovsmesh-saved know them by.
+const (
+	failMode   = "fail_mode"
+	stp        = "stp_enable"
+	rstp       = "rstp_enable"
+	protocols  = "protocols"
+	inBand     = "other_config:disable-in-band"
+	datapathID = "other_config:datapath-id"
+)
+
+// settings are values by setting; "" is a column or key that is not set.
+type settings map[string]string
+
+// names is the order in which settings are written and told.
+func names() []string { return []string{failMode, stp, rstp, protocols, inBand, datapathID} }
+
+// current returns the settings that a bridge has now, without those that the
+// host's schema has no column for.
+func current(db *schema.DB, b *schema.Bridge) settings {
+	s := settings{inBand: b.OtherConfig["disable-in-band"], datapathID: b.OtherConfig["datapath-id"]}
+	if db.Has("Bridge", "fail_mode") {
+		s[failMode] = b.FailMode
+	}
+	if db.Has("Bridge", "stp_enable") {
+		s[stp] = strconv.FormatBool(b.STPEnable)
+	}
+	if db.Has("Bridge", "rstp_enable") {
+		s[rstp] = strconv.FormatBool(b.RSTPEnable)
+	}
+	if db.Has("Bridge", "protocols") {
+		s[protocols] = strings.Join(slices.Sorted(slices.Values(b.Protocols)), ",")
+	}
+	return s
+}
+
+// managed returns the settings that a bridge with the given current ones must
+// have while we manage it.
+//
+// A standalone bridge goes over to NORMAL while its controller is away, which
+// in a full mesh is a loop. In-band control would send ARP with the
+// controller's address NORMAL, from tunnel to tunnel too, at priorities above
+// all of ours. STP drops explicit outputs as well. OpenFlow 1.0 stays where it
+// is: the toolstack's ovs-ofctl needs it.
+func managed(got settings, dpid string) settings {
+	s := settings{inBand: "true", datapathID: dpid}
+	for _, k := range []string{failMode, stp, rstp, protocols} {
+		now, has := got[k]
+		switch {
+		case !has:
+		case k == failMode:
+			s[k] = "secure"
+		case k == protocols:
+			s[k] = withOpenFlow13(now)
+		default:
+			s[k] = "false"
+		}
+	}
+	return s
+}
+
+func withOpenFlow13(list string) string {
+	if list == "" || slices.Contains(strings.Split(list, ","), "OpenFlow13") {
+		return list
+	}
+	all := append(strings.Split(list, ","), "OpenFlow13")
+	slices.Sort(all)
+	return strings.Join(all, ",")
+}
+
+// fixedDPID is the datapath ID that a bridge has, or will have if it is made:
+// other than the default, which comes from a MAC, it outlasts the bridge.
+func fixedDPID(db *schema.DB, b *schema.Bridge, want, owner string) string {
+	host := db.Open.ExternalIDs["system-id"]
+	if host == "" {
+		host = db.Open.UUID
+	}
+	switch {
+	case want != "":
+		return want
+	case b.OtherConfig["datapath-id"] != "":
+		return b.OtherConfig["datapath-id"]
+	case b.DatapathID != "":
+		return b.DatapathID
+	}
+	sum := sha256.Sum256([]byte(strings.Join([]string{owner, host, b.Name}, "\x00")))
+	sum[7] |= 1 // never zero
+	return hex.EncodeToString(sum[:8])
+}
+
+// change returns the columns to update and the mutations that take a bridge
+// from got to want, and the same in words.
+func change(b *schema.Bridge, got, want settings) (ovsdb.Row, []ovsdb.Mutation, []string) {
+	row := ovsdb.Row{}
+	var steps []string
+	config := map[string]string{}
+	for _, k := range names() {
+		v, wanted := want[k]
+		if !wanted || got[k] == v {
+			continue
+		}
+		if key, ok := strings.CutPrefix(k, "other_config:"); ok {
+			config[key] = v
+		} else {
+			row[k] = column(k, v)
+		}
+		if v == "" {
+			steps = append(steps, fmt.Sprintf("clear %s of bridge %s", k, b.Name))
+		} else {
+			steps = append(steps, fmt.Sprintf("set %s=%s on bridge %s", k, v, b.Name))
+		}
+	}
+	return row, patch("other_config", b.OtherConfig, config), steps
+}
+
+// column returns the value of a setting as its column takes it.
+func column(name, value string) any {
+	switch {
+	case name == stp || name == rstp:
+		return value == "true"
+	case value == "":
+		return texts(nil)
+	}
+	return texts(strings.Split(value, ","))
+}
+
+// saved is the content of external_ids:ovsmesh-saved: the settings that a
+// bridge had before we managed it.
+type saved struct {
+	Version  int      `json:"version"`
+	Settings settings `json:"settings"`
+}
+
+const savedVersion = 1
+
+func encodeSaved(s settings) string {
+	text, _ := json.Marshal(saved{Version: savedVersion, Settings: s}) // strings always marshal
+	return string(text)
+}
+
+// decodeSaved reads external_ids:ovsmesh-saved. Values are checked, for they
+// come from a host's database and go back into it.
+func decodeSaved(text string) (settings, error) {
+	var s saved
+	if err := json.Unmarshal([]byte(text), &s); err != nil {
+		return nil, fmt.Errorf("%s: %w", schema.KeySaved, err)
+	}
+	if s.Version != savedVersion {
+		return nil, fmt.Errorf("%s: version %d, not %d", schema.KeySaved, s.Version, savedVersion)
+	}
+	for k, v := range s.Settings {
+		if !slices.Contains(names(), k) {
+			return nil, fmt.Errorf("%s: unknown setting %.64q", schema.KeySaved, k)
+		}
+		if (k == stp || k == rstp) && v != "true" && v != "false" ||
+			k == failMode && v != "" && v != "standalone" && v != "secure" {
+			return nil, fmt.Errorf("%s: %s is %.64q", schema.KeySaved, k, v)
+		}
+	}
+	return s.Settings, nil
+}
+
+// Settings returns the settings that a bridge must have while we manage it and
+// those that it has, by name, for an audit; nil where it is not there.
+func Settings(db *schema.DB, bridge string) (want, got map[string]string) {
+	b := db.BridgeByName(bridge)
+	if b == nil {
+		return nil, nil
+	}
+	now := current(db, b)
+	return managed(now, fixedDPID(db, b, "", b.ExternalIDs[schema.KeyOwner])), now
+}

@@ -1,0 +1,273 @@
+package plan
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/ovn-org/libovsdb/ovsdb"
+
+	"ovsmesh/ovsdb/schema"
+)
+
+// match is one network with what is there of it.
+type match struct {
+	Network
+	have []*schema.Port // by index of Tunnels; nil: not there
+	gone []*schema.Port // ours and not wanted
+}
+
+// match finds the ports of ours that are wanted tunnels already, and notes
+// which others go. A port is known by its name, one under a name that is not
+// ours to choose by its peer.
+func (d *differ) match(n Network) match {
+	n.Tunnels = sorted(n.Tunnels, func(t Tunnel) string { return t.Name })
+	m := match{Network: n, have: make([]*schema.Port, len(n.Tunnels))}
+	type identity struct{ name, peer, kind string }
+	index := map[identity][]int{}
+	for i, t := range n.Tunnels {
+		for _, id := range []identity{{name: t.Name, kind: t.Type}, {peer: t.Peer, kind: t.Type}} {
+			index[id] = append(index[id], i)
+		}
+	}
+	for _, p := range d.ports(n.Name) {
+		if !d.ours(p.ExternalIDs) || d.gone[p.UUID] {
+			continue
+		}
+		at := -1
+		if b, i := d.db.BridgeOfPort(p.UUID), d.only(p); b != nil && b.Name == n.Bridge && i != nil {
+			id := identity{name: p.Name, kind: i.Type}
+			if p.ExternalIDs[keyAdopted] != "" {
+				id = identity{peer: p.ExternalIDs[schema.KeyPeer], kind: i.Type}
+			}
+			at = slices.IndexFunc(index[id], func(at int) bool { return m.have[at] == nil })
+			if at >= 0 {
+				at = index[id][at]
+			}
+		}
+		if at < 0 {
+			d.gone[p.UUID] = true
+			m.gone = append(m.gone, p)
+			continue
+		}
+		m.have[at] = p
+		if i := d.only(p); len(options(i, n.Tunnels[at])) > 0 {
+			d.changing[i.UUID] = true
+		}
+	}
+	return m
+}
+
+// ports returns the ports that carry a network, or an owner and no network, by
+// name.
+func (d *differ) ports(network string) []*schema.Port {
+	if network != "" {
+		return d.db.PortsOfNetwork(network)
+	}
+	return slices.DeleteFunc(d.db.OwnedPorts(), func(p *schema.Port) bool { return p.ExternalIDs[schema.KeyNetwork] != "" })
+}
+
+// only returns the one Interface of a port; nil if it is a bond.
+func (d *differ) only(p *schema.Port) *schema.Interface {
+	if len(p.Interfaces) != 1 {
+		return nil
+	}
+	return d.db.Interfaces[p.Interfaces[0]]
+}
+
+// network adds the group of one network.
+func (d *differ) network(m match) {
+	g := Group{Bridge: m.Bridge, Network: m.Name}
+	gone := map[string][]string{} // Port UUIDs by bridge name
+	for _, p := range m.gone {
+		if b := d.db.BridgeOfPort(p.UUID); b != nil {
+			gone[b.Name] = append(gone[b.Name], p.UUID)
+			g.Bridge = cmp.Or(g.Bridge, b.Name)
+			g.Steps = append(g.Steps, fmt.Sprintf("delete port %s from bridge %s", p.Name, b.Name))
+		}
+	}
+	for i, t := range m.Tunnels {
+		p := m.have[i]
+		if p == nil {
+			continue
+		}
+		row := d.only(p)
+		if d.changing[row.UUID] && d.clash(m.Network, t, row) {
+			continue
+		}
+		d.refresh(&g, p, row, m.Network, t)
+	}
+	added := d.missing(&g, m)
+	if b := d.db.BridgeByName(m.Bridge); len(added) > 0 {
+		where := byName(m.Bridge) // it may be made by this very plan
+		if b != nil {
+			where = byUUID(b.UUID)
+		}
+		g.Ops = append(g.Ops, mutate("Bridge", where, refs("ports", gone[m.Bridge], added)...))
+		delete(gone, m.Bridge)
+	}
+	for _, name := range slices.Sorted(maps.Keys(gone)) {
+		g.Ops = append(g.Ops, mutate("Bridge", byUUID(d.db.BridgeByName(name).UUID), refs("ports", gone[name], nil)...))
+	}
+	d.add(g)
+}
+
+// missing takes over or adds the tunnels that are not there, and returns the
+// uuid-names of new ports.
+func (d *differ) missing(g *Group, m match) []string {
+	if _, looked := d.open[m.Bridge]; !looked && len(m.Tunnels) > 0 {
+		d.problem(m.Bridge, m.Name, "", "bridge %s is not managed", m.Bridge)
+	}
+	var lacking []Tunnel
+	for i, t := range m.Tunnels {
+		if m.have[i] == nil && d.open[m.Bridge] && !d.adopt(g, m.Network, t) {
+			lacking = append(lacking, t)
+		}
+	}
+	var added []string
+	for _, t := range lacking {
+		name, ok := d.freeName(m.Network, t)
+		if !ok || d.clash(m.Network, t, nil) {
+			continue
+		}
+		number := d.numbersOf(m.Bridge).take()
+		if number == 0 {
+			d.problem(m.Bridge, m.Name, t.Name, "port %s: bridge %s has no OpenFlow port number from %d to %d left", t.Name, m.Bridge, firstNumber, lastNumber)
+			continue
+		}
+		d.named[name] = "port " + name
+		id := d.id("p")
+		added = append(added, id)
+		g.Ops = append(g.Ops, d.insertTunnel(id, name, number, m.Network, t)...)
+		g.Steps = append(g.Steps, fmt.Sprintf("add port %s to bridge %s (%s %s)", name, m.Bridge, t.Type, optionText(wanted(t))))
+	}
+	return added
+}
+
+func (d *differ) insertTunnel(id, name string, number int64, n Network, t Tunnel) []ovsdb.Operation {
+	ids := textMap(d.marks(n, t))
+	portIDs := ids
+	if name != t.Name {
+		marked := d.marks(n, t)
+		marked[keyAdopted] = "true"
+		portIDs = textMap(marked)
+	}
+	opts := wanted(t)
+	maps.DeleteFunc(opts, func(_, v string) bool { return v == "" })
+	iface := ovsdb.Row{"name": name, "type": t.Type, "options": textMap(opts), "external_ids": ids}
+	if d.db.Has("Interface", "ofport_request") {
+		iface["ofport_request"] = number
+	}
+	ifaceID := "i" + id
+	port := ovsdb.Row{"name": name, "interfaces": uuids([]string{ifaceID}), "external_ids": portIDs}
+	if d.db.Has("Port", "protected") {
+		port["protected"] = true
+	}
+	return []ovsdb.Operation{insert("Interface", ifaceID, iface), insert("Port", id, port)}
+}
+
+// freeName returns the name for a new port. Where the old plugin's port for
+// another peer, which we took over, has it, that is another one.
+func (d *differ) freeName(n Network, t Tunnel) (string, bool) {
+	by := d.holder(t.Name)
+	if by == "" {
+		return t.Name, true
+	}
+	if p := d.db.PortByName(t.Name); p != nil && (p.ExternalIDs[keyAdopted] != "" && d.ours(p.ExternalIDs) || d.named[t.Name] == taken) {
+		sum := sha256.Sum256([]byte(t.Name + "\x00" + t.Peer))
+		if other := t.Name[:1] + hex.EncodeToString(sum[:7]); d.holder(other) == "" {
+			return other, true
+		}
+	}
+	d.problem(n.Bridge, n.Name, t.Name, "port name %s is taken by %s", t.Name, by)
+	return "", false
+}
+
+// holder says what has a name already; "" if nothing.
+func (d *differ) holder(name string) string {
+	if by := d.named[name]; by != "" {
+		return by
+	}
+	p := d.db.PortByName(name)
+	if i := d.db.InterfaceByName(name); p == nil && i != nil {
+		if p = d.db.PortOfInterface(i.UUID); p == nil {
+			return "an interface that is not ours"
+		}
+	}
+	if p == nil || d.gone[p.UUID] {
+		return ""
+	}
+	where := ""
+	if b := d.db.BridgeOfPort(p.UUID); b != nil {
+		where = " on bridge " + b.Name
+	}
+	switch {
+	case d.ours(p.ExternalIDs):
+		return fmt.Sprintf("a port of network %s%s", p.ExternalIDs[schema.KeyNetwork], where)
+	case d.foreign(p.ExternalIDs):
+		return fmt.Sprintf("a port of another ovsmesh store (%s)%s", p.ExternalIDs[schema.KeyOwner], where)
+	}
+	return "a port that is not ours" + where
+}
+
+func (d *differ) marks(n Network, t Tunnel) map[string]string {
+	return map[string]string{schema.KeyOwner: d.owner, schema.KeyNetwork: n.Name, schema.KeyPeer: t.Peer}
+}
+
+// refresh puts right what is off in the rows of a tunnel, in place: its ofport
+// and its statistics live on.
+func (d *differ) refresh(g *Group, p *schema.Port, i *schema.Interface, n Network, t Tunnel) {
+	marks := d.marks(n, t)
+	ifaceMS := append(options(i, t), patch("external_ids", i.ExternalIDs, marks)...)
+	if p.Name != t.Name {
+		marks[keyAdopted] = "true"
+	}
+	ops := len(g.Ops)
+	if d.db.Has("Port", "protected") && !p.Protected {
+		g.Ops = append(g.Ops, update("Port", byUUID(p.UUID), ovsdb.Row{"protected": true}))
+	}
+	if ms := patch("external_ids", p.ExternalIDs, marks); len(ms) > 0 {
+		g.Ops = append(g.Ops, mutate("Port", byUUID(p.UUID), ms...))
+	}
+	if i.OFPortRequest == 0 && i.OFPort > 0 && i.OFPort <= lastNumber && d.db.Has("Interface", "ofport_request") {
+		g.Ops = append(g.Ops, update("Interface", byUUID(i.UUID), ovsdb.Row{"ofport_request": i.OFPort}))
+	}
+	if len(ifaceMS) > 0 {
+		g.Ops = append(g.Ops, mutate("Interface", byUUID(i.UUID), ifaceMS...))
+	}
+	if len(g.Ops) > ops {
+		g.Steps = append(g.Steps, fmt.Sprintf("set port %s of bridge %s to %s %s", p.Name, n.Bridge, t.Type, optionText(wanted(t))))
+	}
+}
+
+// wanted returns the options of a tunnel, "" for those that must not be there.
+func wanted(t Tunnel) map[string]string {
+	o := map[string]string{"key": fmt.Sprint(t.Key), "remote_ip": t.RemoteIP.String(), "local_ip": "", "dst_port": ""}
+	if t.LocalIP.IsValid() {
+		o["local_ip"] = t.LocalIP.String()
+	}
+	if t.DstPort != 0 && t.DstPort != 4789 {
+		o["dst_port"] = fmt.Sprint(t.DstPort)
+	}
+	return o
+}
+
+// options returns the mutations that give an Interface the options of a
+// tunnel. What an operator has set besides stays.
+func options(i *schema.Interface, t Tunnel) []ovsdb.Mutation {
+	return patch("options", i.Options, wanted(t))
+}
+
+func optionText(o map[string]string) string {
+	var parts []string
+	for _, k := range []string{"key", "remote_ip", "local_ip", "dst_port"} {
+		if o[k] != "" {
+			parts = append(parts, k+"="+o[k])
+		}
+	}
+	return strings.Join(parts, " ")
+}
