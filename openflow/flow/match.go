@@ -29,7 +29,7 @@ func (x OXM) canonical() OXM {
 	if x.Mask == "" || len(x.Mask) != len(x.Value) {
 		return x
 	}
-	if strings.Trim(x.Mask, "\xff") == "" {
+	if strings.Count(x.Mask, "\xff") == len(x.Mask) {
 		x.Mask = ""
 		return x
 	}
