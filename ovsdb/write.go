@@ -1,0 +1,48 @@
+package ovsdb
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// write sends what others hand it, and an echo when the host has been silent.
+func (s *Session) write() error {
+	tick := time.NewTicker(max(s.cfg.EchoAfter/5, time.Millisecond))
+	defer tick.Stop()
+	var probed time.Duration // when the last echo was sent
+	for {
+		var m []byte
+		select {
+		case <-s.done:
+			return nil
+		case m = <-s.echoes:
+		case m = <-s.out:
+		case <-tick.C:
+			now, heard := time.Since(s.start), time.Duration(s.heard.Load())
+			if now-heard >= s.cfg.SilentAfter {
+				return fmt.Errorf("%w for %v", ErrSilent, (now - heard).Round(time.Millisecond))
+			}
+			if now-heard < s.cfg.EchoAfter || now-probed < s.cfg.EchoAfter {
+				continue
+			}
+			probed = now
+			// The reply belongs to nobody; that it comes is what counts.
+			m = []byte(`{"id":0,"method":"echo","params":[]}`)
+		}
+		if err := s.conn.SetWriteDeadline(time.Now().Add(s.cfg.CallTimeout)); err != nil {
+			return err
+		}
+		if _, err := s.conn.Write(m); err != nil {
+			return err
+		}
+	}
+}
+
+// wellFormed returns an error if b is not one JSON value.
+func wellFormed(b []byte) error {
+	if !json.Valid(b) {
+		return fmt.Errorf("%.40q is not JSON", b)
+	}
+	return nil
+}
