@@ -2,6 +2,7 @@ package openflow
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 )
@@ -19,7 +20,7 @@ func Dial(ctx context.Context, addr string, cfg Config) (*Session, error) {
 	}
 	s, err := greet(ctx, conn, cfg)
 	if err != nil {
-		return nil, fmt.Errorf("handshake with %s: %w", addr, err)
+		return nil, errors.Join(fmt.Errorf("handshake with %s: %w", addr, err), conn.Close())
 	}
 	s.start()
 	return s, nil

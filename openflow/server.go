@@ -131,6 +131,7 @@ func (s *Server) serve(ctx context.Context, conn net.Conn) {
 			s.cfg.Counters.RefusedHandshake.Add(1)
 		}
 		log.Info("handshake failed", zap.Error(err))
+		closeConn(conn, log)
 		return
 	}
 	session.start()
@@ -160,8 +161,8 @@ func (s *Server) serve(ctx context.Context, conn net.Conn) {
 	}
 }
 
-// greet does the handshake on conn and returns a session that is not started,
-// or closes conn.
+// greet does the handshake on conn and returns a session that is not started.
+// On an error conn is still the caller's to close.
 func greet(ctx context.Context, conn net.Conn, cfg Config) (*Session, error) {
 	in := bufio.NewReader(conn)
 	stop := context.AfterFunc(ctx, func() {
@@ -173,7 +174,7 @@ func greet(ctx context.Context, conn net.Conn, cfg Config) (*Session, error) {
 		err = ctx.Err()
 	}
 	if err != nil {
-		return nil, errors.Join(err, conn.Close())
+		return nil, err
 	}
 	return newSession(conn, in, f, cfg), nil
 }
