@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 
@@ -65,7 +66,7 @@ func parseTree(data []byte) (docs []*node, failed *parseError) {
 			docs, failed = nil, &parseError{reason: "is neither YAML nor JSON"}
 		}
 	}()
-	tokens := lexer.Tokenize(string(data))
+	tokens := lexer.Tokenize(string(untabbed(data)))
 	if err := checkTokens(tokens); err != nil {
 		return nil, err
 	}
@@ -88,6 +89,28 @@ func parseTree(data []byte) (docs []*node, failed *parseError) {
 		docs = append(docs, n)
 	}
 	return docs, nil
+}
+
+// untabbed returns a JSON file with its lines indented by spaces, one for a tab:
+// the lexer takes tabs there and then counts columns wrongly. YAML's own blocks
+// may not be indented by tabs, which is for the lexer to say.
+func untabbed(data []byte) []byte {
+	if !bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("{")) {
+		return data
+	}
+	out := bytes.Clone(data)
+	indent := true
+	for i, b := range out {
+		switch {
+		case b == '\n':
+			indent = true
+		case b == '\t' && indent:
+			out[i] = ' '
+		case b != ' ':
+			indent = false
+		}
+	}
+	return out
 }
 
 // checkTokens refuses what specs don't need and what nests too deep: flow
