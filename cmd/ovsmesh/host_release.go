@@ -26,7 +26,7 @@ const settleTime = 10 * time.Second
 // controller flush a bridge's flows, so those of other programs are read before
 // and put back after.
 func releaseHost(ctx context.Context, h *ofctl.Host) ([]string, error) {
-	s, err := ovsdb.Dial(ctx, "unix:"+filepath.Join(h.RunDir(), "db.sock"))
+	s, err := ovsdb.Dial(ctx, "unix:"+filepath.Join(h.RunDir(), "db.sock"), ovsdb.Config{})
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +53,10 @@ func releaseHost(ctx context.Context, h *ofctl.Host) ([]string, error) {
 	if len(ops) == 0 {
 		return nil, problemsError(p.Problems)
 	}
-	if _, err := s.Transact(ctx, ops...); err != nil {
+	if err := locked(ctx, s); err != nil {
+		return nil, err
+	}
+	if _, err := s.TransactLocked(ctx, ops...); err != nil {
 		return nil, fmt.Errorf("put settings back: %w", err)
 	}
 	steps := p.Steps()
@@ -70,6 +73,23 @@ func releaseHost(ctx context.Context, h *ofctl.Host) ([]string, error) {
 		steps = append(steps, fmt.Sprintf("keep %s of other programs on %s", plural(len(foreign[bridge]), "flow"), bridge))
 	}
 	return steps, problemsError(p.Problems)
+}
+
+// locked waits for the lock that the one writer of a host holds. A controller
+// that is no longer dialled gives it back when its connection ends.
+func locked(ctx context.Context, s *ovsdb.Session) error {
+	deadline := time.Now().Add(settleTime)
+	for s.Lock() != ovsdb.LockHeld {
+		if time.Now().After(deadline) {
+			return errors.New("a controller still writes to this host: name it with --controller")
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	return nil
 }
 
 // ownerOf returns the store whose rows are on the host, "" where there are

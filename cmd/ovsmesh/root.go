@@ -63,5 +63,8 @@ the tunnels and flows that the networks need, and keeps them right.`,
 		newHostCommand(),
 		newVersionCommand(g),
 	)
+	for _, c := range root.Commands() {
+		c.DisableFlagsInUseLine = true // the lines name them
+	}
 	return root
 }
