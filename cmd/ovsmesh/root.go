@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -64,7 +65,7 @@ the tunnels and flows that the networks need, and keeps them right.`,
 		newVersionCommand(g),
 	)
 	for _, c := range root.Commands() {
-		c.DisableFlagsInUseLine = true // the lines name them
+		c.DisableFlagsInUseLine = strings.Contains(c.Use, "--") // the line names them
 	}
 	return root
 }
