@@ -23,7 +23,7 @@ func (d *differ) bridge(w Bridge) {
 		d.create(w)
 		return
 	case d.foreign(b.ExternalIDs):
-		d.problem(w.Name, "", "", "bridge %s belongs to another ovsmesh store (%s): nothing of it is changed; `ovsmesh adopt` takes it over",
+		d.problem(w.Name, "", "", "bridge %s belongs to another ovsmesh store (%s): nothing of it is changed",
 			w.Name, b.ExternalIDs[schema.KeyOwner])
 		return
 	}
@@ -110,13 +110,24 @@ func (d *differ) controller(g *Group, b *schema.Bridge, w Bridge) []ovsdb.Mutati
 	return refs("controller", extra, nil)
 }
 
+// maxBackoff is the longest time between two dials of a bridge, in
+// milliseconds; 8 s by default. ovs-vswitchd minds it once the bridge has been
+// touched while connected, see Touch.
+const maxBackoff = 1000
+
 // controllerRow is our Controller. Of type service it forwards no packets to
 // us, which we have no use for, and setting or removing it flushes no flows,
 // as the first or last primary controller would. Older hosts know no types.
 func (d *differ) controllerRow(w Bridge) ovsdb.Row {
-	row := ovsdb.Row{"target": w.Target, "external_ids": textMap(map[string]string{schema.KeyOwner: d.owner})}
+	row := ovsdb.Row{
+		"target": w.Target, "max_backoff": 1000, // ms
+		"external_ids": textMap(map[string]string{schema.KeyOwner: d.owner}),
+	}
 	if d.db.Has("Controller", "connection_mode") {
 		row["connection_mode"] = "out-of-band"
+	}
+	if d.db.Has("Controller", "max_backoff") {
+		row["max_backoff"] = maxBackoff
 	}
 	if d.db.Has("Controller", "type") {
 		row["type"] = "service"

@@ -1,0 +1,258 @@
+package controller
+
+import (
+	"strconv"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"ovsmesh/openflow"
+	"ovsmesh/openflow/flow"
+	"ovsmesh/ovsdb/schema"
+)
+
+// bridge is one bridge of a host as its loop sees it: which networks want it,
+// its OpenFlow session, and the flows of ours that its switch holds.
+type bridge struct {
+	name string
+	nets map[uint32]string // wanted on it: network names by ID
+
+	dpid   uint64
+	cancel func() // takes back the expectation of dpid; nil where there is none
+	sess   *openflow.Session
+
+	synced    bool                   // installed is what the switch holds
+	installed map[uint32][]flow.Flow // our flows by network ID, 0 for those of no network
+	strangers map[flow.Key]struct{}  // keys of others' flows, which ours must not replace
+	dirty     map[uint32]struct{}    // network IDs whose flows may be off
+	virgin    bool                   // the switch held none of our flows when it connected
+
+	stage     stage
+	releaseBy time.Time // until when an unwanted bridge waits for its session
+
+	problems []string // why it can't be managed, for people
+	flowErr  string   // why its flows can't be brought in
+	retry    backoff
+}
+
+// stage is how far a bridge is on its way to us or back.
+//
+// A change of fail_mode makes the switch drop all flows, others' too, where it
+// has no primary controller. So the way to us is: add our controller, which
+// alone drops nothing; read the flows that are there, over its connection;
+// only then change fail_mode, with the tunnels in the same transaction; and
+// put others' flows back with ours in one bundle. The way back is the same in
+// reverse.
+type stage int
+
+const (
+	stageNew      stage = iota // our controller may be set, others' flows have not been read
+	stageKept                  // others' flows are kept: it may be taken
+	stageOurs                  // settings and tunnels are in
+	stageRestored              // its settings are as they were, our controller still there
+	stageCleared               // our flows are gone, others' are back: our controller may go
+)
+
+func newBridge(name string) *bridge {
+	return &bridge{
+		name: name, nets: map[uint32]string{},
+		installed: map[uint32][]flow.Flow{}, dirty: map[uint32]struct{}{},
+	}
+}
+
+func (b *bridge) join(network string, id uint32) {
+	b.nets[id] = network
+	b.dirty[id] = struct{}{}
+	if b.stage == stageRestored || b.stage == stageCleared {
+		b.stage = stageNew
+		b.synced = false
+	}
+}
+
+// mayRelease reports whether an unwanted bridge can go a step back: others'
+// flows are kept, or its switch can't be reached and has had its time.
+func (b *bridge) mayRelease() bool {
+	if b.sess != nil {
+		return b.kept()
+	}
+	return !time.Now().Before(b.releaseBy)
+}
+
+func (b *bridge) leave(id uint32) {
+	delete(b.nets, id)
+	b.dirty[id] = struct{}{}
+}
+
+func (b *bridge) wanted() bool { return len(b.nets) > 0 }
+
+// kept reports whether a bridge may be taken or released as far as others'
+// flows go: they have been read, or have been put back already.
+func (b *bridge) kept() bool { return b.stage != stageNew && b.stage != stageOurs }
+
+// lose forgets the session and with it what is known of the switch's tables.
+func (b *bridge) lose() {
+	b.sess = nil
+	b.synced = false
+	if b.stage == stageKept {
+		b.stage = stageNew
+	}
+}
+
+// count returns how many flows of ours the switch holds, as far as is known.
+func (b *bridge) count() int {
+	n := 0
+	for _, fs := range b.installed {
+		n += len(fs)
+	}
+	return n
+}
+
+func (h *host) bridge(name string) *bridge {
+	b := h.bridges[name]
+	if b == nil {
+		b = newBridge(name)
+		h.bridges[name] = b
+	}
+	return b
+}
+
+// owned reports whether a Bridge row carries our mark.
+func (h *host) owned(r *schema.Bridge) bool {
+	return r != nil && r.ExternalIDs[schema.KeyOwner] == h.env.owner
+}
+
+// taken reports whether a bridge is wholly ours: marked, and in secure mode,
+// so that it forwards by our flows alone.
+func (h *host) taken(r *schema.Bridge) bool { return h.owned(r) && r.FailMode == "secure" }
+
+// surveyBridges makes h.bridges hold every bridge that is wanted or marked as
+// ours, and each one's stage what the database says.
+func (h *host) surveyBridges() {
+	for _, r := range h.att.db.Bridges {
+		if h.owned(r) {
+			h.bridge(r.Name)
+		}
+	}
+	for name, b := range h.bridges {
+		r := h.att.db.BridgeByName(name)
+		if !b.wanted() && !h.owned(r) {
+			h.dropBridge(b)
+			continue
+		}
+		h.expect(b, r)
+		if b.wanted() {
+			b.releaseBy = time.Time{}
+		} else if b.releaseBy.IsZero() {
+			b.releaseBy = time.Now().Add(leaveGrace)
+		}
+		switch {
+		case !b.wanted():
+		case h.taken(r):
+			b.stage = stageOurs
+		case b.stage == stageOurs:
+			b.stage = stageNew // somebody changed it back: its flows are no longer known
+			b.synced = false
+		}
+	}
+}
+
+// expect tells the OpenFlow side which datapath to look out for.
+func (h *host) expect(b *bridge, r *schema.Bridge) {
+	var dpid uint64
+	if h.owned(r) {
+		dpid, _ = strconv.ParseUint(r.DatapathID, 16, 64)
+	}
+	if dpid == b.dpid {
+		return
+	}
+	if b.cancel != nil {
+		b.cancel()
+		b.cancel = nil
+	}
+	b.dpid = dpid
+	if dpid == 0 {
+		return
+	}
+	b.cancel = h.env.switches.Expect(dpid, h.att.sess.RemoteAddr().Addr(), func(s *openflow.Session) {
+		h.arrivals.put(b.name, s)
+		h.wake()
+	})
+}
+
+func (h *host) dropBridge(b *bridge) {
+	if b.cancel != nil {
+		b.cancel()
+	}
+	if b.sess != nil {
+		b.sess.Close()
+	}
+	delete(h.bridges, b.name)
+	h.status.dropBridge(b.name)
+}
+
+func (h *host) closeBridges() {
+	for _, a := range h.arrivals.take() {
+		a.sess.Close()
+	}
+	for _, b := range h.bridges {
+		h.dropBridge(b)
+	}
+}
+
+// takeSwitches takes over OpenFlow sessions that came and lets go of those
+// that ended.
+func (h *host) takeSwitches() {
+	for _, a := range h.arrivals.take() {
+		b := h.bridges[a.bridge]
+		if b == nil || b.dpid != a.sess.DPID() {
+			a.sess.Close()
+			continue
+		}
+		if b.sess != nil {
+			b.sess.Close()
+		}
+		b.lose()
+		b.sess = a.sess
+		b.retry = backoff{}
+		h.watch(a.sess)
+		h.log.Info("bridge connected", zap.String("bridge", b.name), zap.Stringer("from", a.sess.RemoteAddr()))
+	}
+	for _, b := range h.bridges {
+		if b.sess == nil {
+			continue
+		}
+		select {
+		case <-b.sess.Done():
+			h.log.Info("bridge disconnected", zap.String("bridge", b.name), zap.Error(b.sess.Err()))
+			b.lose()
+		default:
+			b.sess.Take() // ports come and go by the database, which also says whose they are
+		}
+	}
+}
+
+// arrivals are OpenFlow sessions on their way to the loop.
+type arrivals struct {
+	mu   sync.Mutex
+	list []arrival
+}
+
+type arrival struct {
+	bridge string
+	sess   *openflow.Session
+}
+
+func (a *arrivals) put(bridge string, s *openflow.Session) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.list = append(a.list, arrival{bridge, s})
+}
+
+func (a *arrivals) take() []arrival {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	list := a.list
+	a.list = nil
+	return list
+}

@@ -1,0 +1,380 @@
+package controller
+
+import (
+	"context"
+	"reflect"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"ovsmesh/openflow"
+	"ovsmesh/ovsdb"
+	"ovsmesh/ovsdb/schema"
+	"ovsmesh/topology"
+)
+
+// host is one hypervisor's loop. Its goroutine alone touches the fields below
+// the line; everything reaches it by channel, and it never waits for another
+// host.
+//
+//	mail (hub) ─────────┐
+//	database (session) ─┼─► one snapshot ─► rows: one transaction ─► flows: one
+//	switches (sessions)─┘                                           bundle a bridge
+//
+// It lives as long as the host is in the intent, connected or not. While the
+// host is not connected, or while another controller holds its lock, nothing
+// is written: neither rows nor flows.
+type host struct {
+	name     string
+	log      *zap.Logger
+	env      *environment
+	mail     *mailbox
+	attached chan *attachment
+	asked    chan func(context.Context) // looks of the API; see ask
+	arrivals arrivals                   // OpenFlow sessions
+	poke     chan struct{}              // a switch session has news or has ended
+	leaveNow chan struct{}              // closed by leave
+	leaving  sync.Once
+	done     chan struct{} // closed when the loop has ended
+	status   *hostStatus
+
+	// ---- owned by the loop ----
+
+	on      map[string]*topology.OnHost // what is wanted here, by network
+	vifs    map[string]string           // network of each VIF, by Interface name
+	bridges map[string]*bridge          // that we manage, are to manage or are to release
+	seen    uint64                      // generation of the mail that was taken
+
+	att   *attachment // nil while the host is not connected
+	facts topology.HostFacts
+
+	dirty      map[string]struct{} // networks whose rows may be off
+	complete   bool                // all rows must be looked at
+	settling   settling
+	retry      backoff
+	rowErrors  map[string][]string // what can't be done with rows, by network; "" for the host itself
+	leaver     bool                // everything is to be given back
+	leaveBy    time.Time           // until when a leaver waits for its host
+	watchers   sync.WaitGroup      // one goroutine a switch session, see watch
+	lastLocked bool
+}
+
+// attachment is a host's OVSDB session and the copy of its database, lent to
+// the host's loop until released is closed.
+type attachment struct {
+	sess     *ovsdb.Session
+	db       *schema.DB
+	released chan struct{}
+	refused  string // why the loop did not take it; set before released is closed
+}
+
+func newHost(name string, env *environment) *host {
+	return &host{
+		name:     name,
+		log:      env.log.With(zap.String("host", name)),
+		env:      env,
+		mail:     newMailbox(),
+		attached: make(chan *attachment),
+		asked:    make(chan func(context.Context)),
+		poke:     make(chan struct{}, 1),
+		leaveNow: make(chan struct{}),
+		done:     make(chan struct{}),
+		status:   newHostStatus(),
+
+		on:        map[string]*topology.OnHost{},
+		vifs:      map[string]string{},
+		bridges:   map[string]*bridge{},
+		dirty:     map[string]struct{}{},
+		rowErrors: map[string][]string{},
+		complete:  true,
+	}
+}
+
+// leave makes the loop give back everything on the host and end.
+func (h *host) leave() { h.leaving.Do(func() { close(h.leaveNow) }) }
+
+func (h *host) isLeaving() bool {
+	select {
+	case <-h.leaveNow:
+		return true
+	default:
+		return false
+	}
+}
+
+// serve lends a session to the loop until it ends or the loop lets go of it.
+// It returns why the loop did not want it, "" otherwise.
+func (h *host) serve(ctx context.Context, s *ovsdb.Session, db *schema.DB) string {
+	a := &attachment{sess: s, db: db, released: make(chan struct{})}
+	select {
+	case h.attached <- a:
+	case <-h.done:
+		return "it is being deleted"
+	case <-s.Done():
+		return ""
+	case <-ctx.Done():
+		return ""
+	}
+	<-a.released
+	return a.refused
+}
+
+// ask runs f on the loop's goroutine. It reports whether f ran to its end.
+func (h *host) ask(ctx context.Context, f func(ctx context.Context)) bool {
+	ran := make(chan struct{})
+	g := func(ctx context.Context) {
+		defer close(ran)
+		f(ctx)
+	}
+	select {
+	case h.asked <- g:
+	case <-h.done:
+		return false
+	case <-ctx.Done():
+		return false
+	}
+	select {
+	case <-ran:
+		return true
+	case <-h.done:
+		return false
+	}
+}
+
+// run is the loop. It returns when ctx ends, or when a host that leaves has
+// given everything back.
+func (h *host) run(ctx context.Context) {
+	defer close(h.done)
+	defer h.watchers.Wait()
+	defer h.closeBridges()
+	defer h.detach("")
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	leave := h.leaveNow
+	for {
+		timer.Reset(h.wait())
+		var changed, ended <-chan struct{}
+		if h.att != nil {
+			changed, ended = h.att.sess.Changed(), h.att.sess.Done()
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-leave:
+			leave = nil
+			h.startLeaving()
+		case a := <-h.attached:
+			h.attach(ctx, a)
+		case f := <-h.asked:
+			f(ctx)
+			continue
+		case <-ended:
+			h.detach("")
+		case <-changed:
+		case <-h.mail.ready:
+		case <-h.poke:
+		case <-timer.C:
+		}
+		h.reconcile(ctx)
+		if h.leaver && h.finishLeaving(ctx) {
+			return
+		}
+	}
+}
+
+// wait returns how long the loop may sleep when nothing happens.
+func (h *host) wait() time.Duration {
+	d := time.Hour
+	if left := h.settling.left(); left > 0 {
+		d = min(d, left)
+	}
+	if left := h.retry.left(); left > 0 {
+		d = min(d, left)
+	}
+	for _, b := range h.bridges {
+		if left := b.retry.left(); left > 0 {
+			d = min(d, left)
+		}
+		if !b.releaseBy.IsZero() {
+			d = min(d, max(time.Until(b.releaseBy), time.Millisecond))
+		}
+	}
+	if h.leaver && h.att == nil {
+		d = min(d, max(time.Until(h.leaveBy), time.Millisecond))
+	}
+	return d
+}
+
+// attach takes a session over. A second one for a host whose session lives is
+// refused: a claimant never displaces a session that answers.
+func (h *host) attach(ctx context.Context, a *attachment) {
+	if h.att != nil {
+		probe, cancel := context.WithTimeout(ctx, 2*time.Second)
+		err := h.att.sess.Echo(probe)
+		cancel()
+		if err == nil {
+			a.refused = "another connection from " + h.att.sess.RemoteAddr().String() + " is this host already (same system-id)"
+			h.log.Warn("second connection claims to be this host", zap.Stringer("from", a.sess.RemoteAddr()), zap.Stringer("have", h.att.sess.RemoteAddr()))
+			close(a.released)
+			return
+		}
+		h.detach("replaced by a newer one")
+	}
+	h.att = a
+	h.complete = true
+	h.settling = settling{}
+	h.retry = backoff{}
+	h.lastLocked = false
+	h.facts = topology.HostFacts{} // report anew
+	h.status.connect(a.sess.RemoteAddr().String(), a.db.Open.OVSVersion)
+	h.log.Info("host connected", zap.Stringer("from", a.sess.RemoteAddr()))
+}
+
+// detach gives the session back. What is on the switches stays.
+func (h *host) detach(why string) {
+	if h.att == nil {
+		return
+	}
+	if err := h.att.sess.Err(); err != nil && why == "" {
+		why = err.Error()
+	}
+	h.log.Info("host disconnected", zap.String("reason", why))
+	close(h.att.released)
+	h.att = nil
+	h.status.disconnect()
+	h.republish()
+}
+
+// reconcile brings the host closer to what is wanted: take all news, look
+// once, write at most one transaction and one bundle a bridge.
+func (h *host) reconcile(ctx context.Context) {
+	start := time.Now()
+	h.takeMail()
+	if h.att == nil {
+		h.republish()
+		return
+	}
+	if err := h.takeRows(ctx); err != nil {
+		h.att.sess.Close()
+		h.detach(err.Error())
+		return
+	}
+	h.takeMail() // what followed from the rows
+	h.takeSwitches()
+	if !h.locked() {
+		h.status.setWaiting("the lock \"ovsmesh\" of this host's database, which another controller holds: it alone writes")
+		return
+	}
+	h.clearMark(ctx)
+	wrote := h.write(ctx)
+	h.republish()
+	if wrote {
+		h.env.metrics.reconcile.Observe(time.Since(start).Seconds())
+	}
+}
+
+// takeMail takes over what the hub wants here.
+func (h *host) takeMail() {
+	updates, gen := h.mail.take()
+	h.seen = gen
+	if h.leaver {
+		return
+	}
+	for name, on := range updates {
+		h.setWanted(name, on)
+	}
+}
+
+func (h *host) setWanted(name string, on *topology.OnHost) {
+	if was := h.on[name]; was != nil {
+		for _, v := range was.VIFs {
+			if h.vifs[v.Interface] == name {
+				delete(h.vifs, v.Interface)
+			}
+		}
+		if b := h.bridges[was.Bridge]; b != nil && (on == nil || on.Bridge != was.Bridge) {
+			b.leave(was.Net.ID)
+		}
+	}
+	h.dirty[name] = struct{}{}
+	if on == nil {
+		delete(h.on, name)
+		delete(h.rowErrors, name)
+		h.status.dropNetwork(name)
+		return
+	}
+	h.on[name] = on
+	h.status.touch(name)
+	for _, v := range on.VIFs {
+		h.vifs[v.Interface] = name
+	}
+	if on.Bridge != "" {
+		h.bridge(on.Bridge).join(name, on.Net.ID)
+	}
+}
+
+// takeRows takes over what changed in the host's database and tells the hub
+// what of it matters to others.
+func (h *host) takeRows(ctx context.Context) error {
+	changes, err := h.att.db.Apply(h.att.sess.Take())
+	if err != nil {
+		return err
+	}
+	h.mark(changes)
+	if h.leaver {
+		if h.facts.SystemID == "" {
+			h.facts.SystemID = h.att.db.Open.ExternalIDs["system-id"]
+		}
+		return nil
+	}
+	if markOf(h.att.db) == leaveRequested {
+		return h.env.hub.requestLeave(ctx, h.name, h.att.db.Open.ExternalIDs["system-id"])
+	}
+	if h.facts.SystemID != "" && !changes.Foreign {
+		return nil
+	}
+	facts := factsOf(h.att.db, h.att.sess.RemoteAddr().Addr())
+	if reflect.DeepEqual(facts, h.facts) {
+		return nil
+	}
+	h.facts = facts
+	return h.env.hub.setFacts(ctx, h.name, facts)
+}
+
+func (h *host) locked() bool {
+	got := h.att.sess.Lock() == ovsdb.LockHeld
+	if got != h.lastLocked {
+		h.lastLocked = got
+		h.status.setWriter(got)
+		if got {
+			h.log.Info("lock held: this controller writes")
+			h.complete = true
+		} else {
+			h.log.Warn("lock lost: another controller writes")
+		}
+	}
+	return got
+}
+
+// watch wakes the loop when a switch session has news or ends.
+func (h *host) watch(s *openflow.Session) {
+	h.watchers.Go(func() {
+		for {
+			select {
+			case <-s.Changed():
+				h.wake()
+			case <-s.Done():
+				h.wake()
+				return
+			}
+		}
+	})
+}
+
+func (h *host) wake() {
+	select {
+	case h.poke <- struct{}{}:
+	default:
+	}
+}

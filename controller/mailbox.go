@@ -1,0 +1,49 @@
+package controller
+
+import (
+	"sync"
+
+	"ovsmesh/topology"
+)
+
+// mailbox carries updates from the hub to one host's loop. It never blocks its
+// sender, and holds at most one update a network: a later one replaces an
+// earlier one that was not taken yet.
+type mailbox struct {
+	ready chan struct{} // one token while there is something to take
+
+	mu      sync.Mutex
+	updates map[string]*topology.OnHost // by network; nil: the host is out of it
+	gen     uint64                      // of the last update put in
+}
+
+func newMailbox() *mailbox {
+	return &mailbox{ready: make(chan struct{}, 1), updates: map[string]*topology.OnHost{}}
+}
+
+func (m *mailbox) put(network string, on *topology.OnHost, gen uint64) {
+	m.mu.Lock()
+	m.updates[network] = on
+	m.gen = gen
+	m.mu.Unlock()
+	select {
+	case m.ready <- struct{}{}:
+	default:
+	}
+}
+
+// take empties the mailbox. gen is the generation that the loop has seen once
+// it has dealt with what it got.
+func (m *mailbox) take() (updates map[string]*topology.OnHost, gen uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	updates, m.updates = m.updates, map[string]*topology.OnHost{}
+	return updates, m.gen
+}
+
+// last returns the generation of the last update that was put in.
+func (m *mailbox) last() uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.gen
+}

@@ -1,0 +1,113 @@
+package controller
+
+import (
+	"context"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"ovsmesh/controller/api"
+)
+
+// metrics are the counters of the controller, and gauges that are read off the
+// hosts' status when somebody asks.
+type metrics struct {
+	registry          *prometheus.Registry
+	reconcile         prometheus.Histogram
+	transactions      prometheus.Counter
+	transactionErrors prometheus.Counter
+	flowMods          prometheus.Counter
+	bundleErrors      prometheus.Counter
+}
+
+func newMetrics(c *Controller) *metrics {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: "ovsmesh_" + name, Help: help})
+	}
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		reconcile: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "ovsmesh_reconcile_seconds", Help: "Time of one look at a host that wrote something, database and switches included.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 2, 14),
+		}),
+		transactions:      counter("ovsdb_transactions_total", "Transactions sent to hosts' databases."),
+		transactionErrors: counter("ovsdb_transaction_errors_total", "Transactions that failed or were refused."),
+		flowMods:          counter("openflow_flow_mods_total", "Flow-mods that switches have taken."),
+		bundleErrors:      counter("openflow_bundle_errors_total", "Read-backs and bundles that failed."),
+	}
+	m.registry.MustRegister(m.reconcile, m.transactions, m.transactionErrors, m.flowMods, m.bundleErrors, &gauges{c: c})
+	return m
+}
+
+// gauges is a prometheus.Collector over the hosts' status.
+type gauges struct{ c *Controller }
+
+var (
+	descHosts    = prometheus.NewDesc("ovsmesh_hosts", "Hosts by connection.", []string{"connected"}, nil)
+	descSync     = prometheus.NewDesc("ovsmesh_hosts_in_sync", "Connected hosts that have all that is wanted.", nil, nil)
+	descNetworks = prometheus.NewDesc("ovsmesh_networks", "Networks.", nil, nil)
+	descTunnels  = prometheus.NewDesc("ovsmesh_tunnels", "Tunnel ends by state.", []string{"state"}, nil)
+	descBridges  = prometheus.NewDesc("ovsmesh_bridges", "Managed bridges by OpenFlow connection.", []string{"connected"}, nil)
+	descFlows    = prometheus.NewDesc("ovsmesh_flows", "Flows of ours that switches hold.", nil, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (*gauges) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{descHosts, descSync, descNetworks, descTunnels, descBridges, descFlows} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (g *gauges) Collect(ch chan<- prometheus.Metric) {
+	hosts, networks, err := g.c.loopsNow(context.Background())
+	if err != nil {
+		return // stopping
+	}
+	gauge := func(d *prometheus.Desc, v int, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(v), labels...)
+	}
+	var connected, inSync, flows int
+	bridges := map[bool]int{}
+	tunnels := map[string]int{api.TunnelUp: 0, api.TunnelPending: 0, api.TunnelDown: 0, api.TunnelUnreachable: 0}
+	for _, h := range hosts {
+		s := h.status
+		s.mu.Lock()
+		if s.connected {
+			connected++
+			if s.waiting == "" {
+				inSync++
+			}
+		}
+		for _, b := range s.bridges {
+			bridges[b.Connected]++
+			flows += b.FlowsInstalled
+		}
+		for _, n := range s.networks {
+			for _, t := range n.tunnels {
+				tunnels[t.State]++
+			}
+		}
+		s.mu.Unlock()
+	}
+	gauge(descHosts, connected, "true")
+	gauge(descHosts, len(hosts)-connected, "false")
+	gauge(descSync, inSync)
+	gauge(descNetworks, networks)
+	for state, n := range tunnels {
+		gauge(descTunnels, n, state)
+	}
+	gauge(descBridges, bridges[true], "true")
+	gauge(descBridges, bridges[false], "false")
+	gauge(descFlows, flows)
+}
+
+// loopsNow returns the loops of all hosts, and how many networks there are.
+func (c *Controller) loopsNow(ctx context.Context) (hosts []*host, networks int, err error) {
+	err = c.hub.do(ctx, func() {
+		for _, h := range c.hub.hosts {
+			hosts = append(hosts, h)
+		}
+		networks = c.hub.intent.Count()
+	})
+	return hosts, networks, err
+}

@@ -1,0 +1,295 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.uber.org/zap"
+
+	"ovsmesh/ovsdb"
+	"ovsmesh/ovsdb/plan"
+	"ovsmesh/ovsdb/schema"
+	"ovsmesh/topology"
+)
+
+// callTimeout bounds one transaction, one bundle and one read-back. A host
+// that does not answer in that time is let go; it dials in again.
+const callTimeout = 10 * time.Second
+
+// write looks once at what is wanted and what is there, and sends what
+// differs. It reports whether it sent anything.
+//
+// Rows come before flows, since a flow needs the ofport of its tunnel. What
+// only shrinks goes the other way round: no flow may outlive the port that it
+// names, for the number may be given to another network's port.
+func (h *host) write(ctx context.Context) bool {
+	h.settling.observe(h.att.db.Open.CurCfg)
+	h.surveyBridges()
+	for _, b := range h.bridges {
+		h.keepStrangers(ctx, b)
+	}
+	wrote := false
+	if !h.settling.active() && h.retry.ready() {
+		p, looked := h.plan()
+		if shrinks(p) {
+			wrote = h.flows(ctx)
+		}
+		if h.transact(ctx, p, looked) {
+			wrote = true
+		}
+		if h.att == nil {
+			return wrote
+		}
+	}
+	return h.flows(ctx) || wrote
+}
+
+// look is which networks and bridges a plan was made for.
+type look struct {
+	complete bool
+	networks map[string]struct{}
+}
+
+// plan compares the rows that are wanted with those that are there.
+func (h *host) plan() (plan.Plan, look) {
+	l := look{complete: h.complete, networks: h.dirty}
+	w := plan.Want{Owner: h.env.owner, Complete: h.complete}
+	for _, b := range h.bridges {
+		switch {
+		case b.wanted():
+			w.Bridges = append(w.Bridges, h.wantBridge(b))
+		case b.mayRelease():
+			w.Release = append(w.Release, plan.Release{Bridge: b.name, Keep: b.sess != nil && b.stage != stageCleared})
+		}
+	}
+	if h.complete {
+		for name, on := range h.on {
+			w.Networks = append(w.Networks, h.wantNetwork(name, on))
+		}
+	} else {
+		for name := range h.dirty {
+			w.Networks = append(w.Networks, h.wantNetwork(name, h.on[name]))
+		}
+	}
+	return plan.Diff(h.att.db, w), l
+}
+
+func (h *host) wantBridge(b *bridge) plan.Bridge {
+	w := plan.Bridge{Name: b.name, Target: h.target(), Hold: h.held(b)}
+	for _, name := range b.nets {
+		if on := h.on[name]; on != nil && on.CreateBridge {
+			w.Create, w.DatapathType = true, on.Net.DatapathType
+		}
+	}
+	return w
+}
+
+// held reports whether a bridge must wait, for its own flows to be read,
+// before it may be made ours. A bridge that is not there yet has none, and one
+// whose tunnels stand already must not be left forwarding by itself.
+func (h *host) held(b *bridge) bool {
+	if b.stage != stageNew || !h.att.db.Has("Controller", "type") {
+		return false
+	}
+	r := h.att.db.BridgeByName(b.name)
+	if r == nil {
+		return false
+	}
+	for _, id := range r.Ports {
+		if p := h.att.db.Ports[id]; p != nil && p.ExternalIDs[schema.KeyOwner] == h.env.owner {
+			return false
+		}
+	}
+	return true
+}
+
+func (h *host) wantNetwork(name string, on *topology.OnHost) plan.Network {
+	w := plan.Network{Name: name}
+	if on == nil || on.Bridge == "" {
+		return w
+	}
+	w.Bridge = on.Bridge
+	if b := h.bridges[on.Bridge]; b != nil && h.held(b) {
+		return w
+	}
+	tunnels, _ := topology.Tunnels(on)
+	for _, t := range tunnels {
+		w.Tunnels = append(w.Tunnels, plan.Tunnel{
+			Name: t.Name, Type: string(t.Encap), Peer: t.Peer, Key: t.Key,
+			RemoteIP: t.RemoteIP, LocalIP: t.LocalIP, DstPort: t.DstPort,
+		})
+	}
+	return w
+}
+
+// target is where bridges of this host dial: the address that the host itself
+// reached us on, unless the operator says otherwise.
+func (h *host) target() string {
+	if h.env.advertise != "" {
+		return h.env.advertise
+	}
+	return h.env.switchTarget(h.att.sess.LocalAddr().Addr())
+}
+
+// shrinks reports whether a plan takes rows away and makes none.
+func shrinks(p plan.Plan) bool {
+	deletes := false
+	for _, g := range p.Groups {
+		for _, op := range g.Ops {
+			switch op.Op {
+			case "insert":
+				return false
+			case "delete":
+				deletes = true
+			case "mutate":
+				for _, m := range op.Mutations {
+					if m.Column == "ports" && m.Mutator == "delete" {
+						deletes = true
+					}
+				}
+			}
+		}
+	}
+	return deletes
+}
+
+// transact sends a plan as one transaction; only if it is refused as a whole,
+// group by group, so that one that can't be done holds up no other.
+func (h *host) transact(ctx context.Context, p plan.Plan, l look) bool {
+	errs := map[string][]string{}
+	for _, pr := range p.Problems {
+		errs[pr.Network] = append(errs[pr.Network], pr.Text)
+	}
+	h.bridgeProblems(p.Problems)
+	ops := p.Ops(h.att.db)
+	if len(ops) > 0 {
+		for _, s := range p.Steps() {
+			h.log.Info("rows", zap.String("step", s))
+		}
+		err := h.send(ctx, ops...)
+		if refused(err) {
+			err = nil
+			for _, g := range p.Groups {
+				e := h.send(ctx, plan.Plan{Groups: []plan.Group{g}}.Ops(h.att.db)...)
+				if refused(e) {
+					h.log.Warn("rows refused", zap.String("bridge", g.Bridge), zap.String("network", g.Network), zap.Error(e))
+					errs[g.Network] = append(errs[g.Network], e.Error())
+					h.retry.fail()
+				} else if e != nil {
+					err = e
+				}
+			}
+		}
+		if err != nil {
+			h.log.Warn("transaction failed", zap.Error(err))
+			h.retry.fail()
+			h.complete = true
+			h.status.setError(err.Error())
+			return true
+		}
+		if err := h.takeRows(ctx); err != nil {
+			h.att.sess.Close()
+			h.detach(err.Error())
+			return true
+		}
+		h.settling.start(h.att.db.Open.NextCfg)
+		h.settling.observe(h.att.db.Open.CurCfg)
+		h.surveyBridges()
+	}
+	h.noteErrors(l, errs)
+	if h.retry.ready() {
+		h.retry = backoff{}
+	}
+	h.advance()
+	return len(ops) > 0
+}
+
+func (h *host) send(ctx context.Context, ops ...ovsdb.Operation) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	h.env.metrics.transactions.Inc()
+	_, err := h.att.sess.TransactLocked(ctx, ops...)
+	if err != nil {
+		h.env.metrics.transactionErrors.Inc()
+	}
+	return err
+}
+
+// refused reports whether the database took the transaction up and said no, as
+// against a session that failed or a lock that is not ours.
+func refused(err error) bool {
+	var e *ovsdb.Error
+	return errors.As(err, &e) && e.Refused()
+}
+
+// noteErrors replaces what was wrong with the networks that were looked at.
+func (h *host) noteErrors(l look, errs map[string][]string) {
+	if l.complete {
+		h.rowErrors = errs
+		for name := range h.on {
+			h.dirtyFlows(name)
+			h.status.touch(name)
+		}
+		h.complete = false
+	} else {
+		for name := range l.networks {
+			delete(h.rowErrors, name)
+			h.dirtyFlows(name)
+			h.status.touch(name)
+		}
+		for name, e := range errs {
+			h.rowErrors[name] = e
+		}
+	}
+	clear(h.dirty)
+}
+
+// dirtyFlows notes that a network's flows may be off.
+func (h *host) dirtyFlows(name string) {
+	if on := h.on[name]; on != nil {
+		if b := h.bridges[on.Bridge]; b != nil {
+			b.dirty[on.Net.ID] = struct{}{}
+		}
+	}
+}
+
+func (h *host) bridgeProblems(ps []plan.Problem) {
+	for _, b := range h.bridges {
+		b.problems = b.problems[:0]
+	}
+	for _, p := range ps {
+		if b := h.bridges[p.Bridge]; b != nil && p.Network == "" {
+			b.problems = append(b.problems, p.Text)
+		}
+	}
+}
+
+// advance moves bridges on that a transaction has carried a stage further.
+func (h *host) advance() {
+	for _, b := range h.bridges {
+		r := h.att.db.BridgeByName(b.name)
+		switch {
+		case b.wanted() && b.stage == stageKept && h.taken(r):
+			b.stage = stageOurs
+			b.synced = false
+		case !b.wanted() && b.stage == stageKept:
+			b.stage = stageRestored
+			b.synced = false
+		}
+	}
+}
+
+// mark notes which networks are concerned by rows that changed.
+func (h *host) mark(c schema.Changes) {
+	if c.Network != nil {
+		for name := range c.Network {
+			h.dirty[name] = struct{}{}
+		}
+	}
+	for _, iface := range c.Interfaces {
+		if name, ok := h.vifs[iface]; ok {
+			h.dirtyFlows(name)
+		}
+	}
+}

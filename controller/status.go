@@ -1,0 +1,296 @@
+package controller
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"ovsmesh/controller/api"
+	"ovsmesh/ovsdb/schema"
+	"ovsmesh/topology"
+)
+
+// hostStatus is what a host's loop tells the rest of the process of its work.
+// The loop writes it, anybody reads it; it is data for people and decides
+// nothing.
+type hostStatus struct {
+	mu        sync.Mutex
+	connected bool
+	writer    bool // we hold the lock
+	address   string
+	version   string
+	applied   uint64 // generation that is on the switches
+	waiting   string // what is between applied and now; "" where nothing is
+	errText   string // of the last transaction that failed as a whole
+	networks  map[string]networkStatus
+	bridges   map[string]api.TopologyBridge
+
+	touched map[string]struct{} // networks to look at again; the loop's own
+}
+
+// networkStatus is one network on one host.
+type networkStatus struct {
+	tunnels  []api.Tunnel
+	problems []string
+	vifs     int
+	inSync   bool
+}
+
+func newHostStatus() *hostStatus {
+	return &hostStatus{networks: map[string]networkStatus{}, bridges: map[string]api.TopologyBridge{}, touched: map[string]struct{}{}}
+}
+
+func (s *hostStatus) touch(network string) { s.touched[network] = struct{}{} }
+
+func (s *hostStatus) connect(address, version string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.connected, s.address, s.version, s.errText = true, address, version, ""
+	s.waiting = "just connected"
+}
+
+func (s *hostStatus) disconnect() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.connected, s.writer = false, false
+	for name := range s.networks {
+		s.touch(name)
+	}
+}
+
+func (s *hostStatus) setWriter(held bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.writer = held
+}
+
+func (s *hostStatus) setError(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.errText = text
+}
+
+func (s *hostStatus) setWaiting(why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waiting = why
+}
+
+func (s *hostStatus) setApplied(gen uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.applied, s.waiting, s.errText = gen, "", ""
+}
+
+func (s *hostStatus) dropNetwork(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.networks, name)
+	delete(s.touched, name)
+}
+
+func (s *hostStatus) dropBridge(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.bridges, name)
+}
+
+// network returns one network's status. The slices in it are never changed.
+func (s *hostStatus) network(name string) (networkStatus, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n, ok := s.networks[name]
+	return n, ok
+}
+
+// republish tells what has changed since the last time.
+func (h *host) republish() {
+	fresh := make(map[string]networkStatus, len(h.status.touched))
+	for name := range h.status.touched {
+		if on := h.on[name]; on != nil {
+			fresh[name] = h.networkStatus(on)
+		}
+	}
+	clear(h.status.touched)
+	bridges := make(map[string]api.TopologyBridge, len(h.bridges))
+	for name, b := range h.bridges {
+		bridges[name] = h.bridgeStatus(b)
+	}
+	h.status.mu.Lock()
+	maps.Copy(h.status.networks, fresh)
+	h.status.bridges = bridges
+	h.status.mu.Unlock()
+	if h.att == nil {
+		return
+	}
+	if why := h.unfinished(); why != "" {
+		h.status.setWaiting(why)
+	} else {
+		h.status.setApplied(h.seen)
+	}
+}
+
+// unfinished says what is still to be done on the host, "" if nothing is.
+func (h *host) unfinished() string {
+	switch {
+	case h.settling.active():
+		return fmt.Sprintf("ovs-vswitchd to carry out the change (cur_cfg %d, next_cfg %d)", h.att.db.Open.CurCfg, h.att.db.Open.NextCfg)
+	case h.retry.left() > 0:
+		return "the next attempt, after a transaction that failed: " + h.errText()
+	case h.complete || len(h.dirty) > 0:
+		return "the next transaction"
+	}
+	for _, name := range slices.Sorted(maps.Keys(h.bridges)) {
+		b := h.bridges[name]
+		switch {
+		case len(b.problems) > 0:
+			continue // can't be done, which is not the same as not done yet
+		case b.flowErr != "":
+			return "bridge " + name + ": " + b.flowErr
+		case b.sess == nil:
+			return "bridge " + name + " to connect over OpenFlow to " + h.target()
+		case b.stage != stageOurs:
+			return "bridge " + name + " to be taken over"
+		case !b.synced || len(b.dirty) > 0:
+			return "the flows of bridge " + name
+		}
+	}
+	return ""
+}
+
+func (h *host) errText() string {
+	h.status.mu.Lock()
+	defer h.status.mu.Unlock()
+	return h.status.errText
+}
+
+func (h *host) bridgeStatus(b *bridge) api.TopologyBridge {
+	t := api.TopologyBridge{Name: b.name, DPID: fmt.Sprintf("%016x", b.dpid), Connected: b.sess != nil, FlowsInstalled: b.count()}
+	if b.dpid == 0 {
+		t.DPID = ""
+	}
+	t.FlowsWanted = t.FlowsInstalled
+	for id := range b.dirty {
+		t.FlowsWanted -= len(b.installed[id])
+		if h.att == nil {
+			continue
+		}
+		if want, ok, err := h.compile(b, id); ok && err == nil {
+			t.FlowsWanted += len(want)
+		}
+	}
+	switch {
+	case len(b.problems) > 0:
+		t.Error = strings.Join(b.problems, "; ")
+	case b.flowErr != "":
+		t.Error = b.flowErr
+	}
+	return t
+}
+
+// networkStatus looks at the tunnels of one network on this host.
+func (h *host) networkStatus(on *topology.OnHost) networkStatus {
+	n := networkStatus{vifs: len(on.VIFs), problems: slices.Clone(on.Problems), inSync: h.att != nil}
+	if h.att != nil && on.Bridge != "" {
+		b := h.bridges[on.Bridge]
+		if b == nil || !b.synced || b.stage != stageOurs {
+			n.inSync = false
+		} else if _, dirty := b.dirty[on.Net.ID]; dirty {
+			n.inSync = false
+		}
+	}
+	blame := slices.Clone(h.rowErrors[on.Net.Name])
+	if b := h.bridges[on.Bridge]; b != nil {
+		blame = append(blame, b.problems...)
+	}
+	n.problems = append(n.problems, blame...)
+	if h.att == nil {
+		want, _ := topology.Tunnels(on)
+		for _, t := range want {
+			n.tunnels = append(n.tunnels, h.tunnelStatus(on, wantedTunnel{Tunnel: t}, nil))
+		}
+	} else {
+		for _, t := range h.tunnels(h.att.db, on) {
+			n.tunnels = append(n.tunnels, h.tunnelStatus(on, t, blame))
+		}
+	}
+	_, failed := topology.Tunnels(on)
+	for _, p := range failed {
+		n.tunnels = append(n.tunnels, api.Tunnel{
+			From: h.name, To: p.Peer, Bridge: on.Bridge, Port: p.Name, Encap: on.Net.Encap, Key: on.Net.Key,
+			LocalIP: addrText(on.Self.Endpoint), State: h.whenReachable(api.TunnelDown), Error: p.Text,
+		})
+	}
+	for _, t := range n.tunnels {
+		if t.State == api.TunnelPending {
+			n.inSync = false
+		}
+	}
+	slices.SortFunc(n.tunnels, func(a, b api.Tunnel) int { return strings.Compare(a.To, b.To) })
+	return n
+}
+
+func (h *host) whenReachable(state string) string {
+	if h.att == nil {
+		return api.TunnelUnreachable
+	}
+	return state
+}
+
+func (h *host) tunnelStatus(on *topology.OnHost, t wantedTunnel, blame []string) api.Tunnel {
+	s := api.Tunnel{
+		From: h.name, To: t.Peer, Bridge: on.Bridge, Port: t.Name, Encap: t.Encap, Key: t.Key,
+		LocalIP: addrText(on.Self.Endpoint), RemoteIP: addrText(t.RemoteIP),
+	}
+	if t.port != nil {
+		s.Port = t.port.Name
+	}
+	s.State, s.Error = h.tunnelState(t, blame)
+	if t.row != nil {
+		s.OFPort = t.row.OFPort
+	}
+	return s
+}
+
+func (h *host) tunnelState(t wantedTunnel, blame []string) (state, why string) {
+	switch {
+	case h.att == nil:
+		return api.TunnelUnreachable, "the host is not connected"
+	case t.row == nil && len(blame) > 0:
+		return api.TunnelDown, strings.Join(blame, "; ")
+	case t.row == nil:
+		return api.TunnelPending, ""
+	case t.row.Error != "":
+		return api.TunnelDown, t.row.Error
+	case t.row.OFPort < 0:
+		return api.TunnelDown, "Open vSwitch could not make the port"
+	case t.row.OFPort == 0:
+		return api.TunnelPending, ""
+	}
+	if why := noWay(t.row); why != "" {
+		return api.TunnelDown, why
+	}
+	return api.TunnelUp, ""
+}
+
+// noWay says why packets of a tunnel can't leave the host, as far as Open
+// vSwitch tells (Interface status of ovs-vswitchd.conf.db(5)).
+func noWay(i *schema.Interface) string {
+	egress := i.Status["tunnel_egress_iface"]
+	if egress != "" && i.Status["tunnel_egress_iface_carrier"] == "down" {
+		return "no carrier on " + egress + ", through which " + i.Options["remote_ip"] + " is reached"
+	}
+	return ""
+}
+
+func addrText(a interface {
+	IsValid() bool
+	String() string
+}) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.String()
+}
