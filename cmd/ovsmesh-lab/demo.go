@@ -204,13 +204,11 @@ func (d *demo) printNext() {
 		{fmt.Sprintf("%s exec %s -- ping %s", besideUs("ovsmesh-lab"), first.Name, last.IPs[0].Addr()), "across a tunnel"},
 		{fmt.Sprintf("%s vm move %s %s", besideUs("ovsmesh-lab"), last.Name, first.Host), "while it runs"},
 		{fmt.Sprintf("%s ofctl %s del-flows %s", besideUs("ovsmesh-lab"), host.Name, last.Bridge), "harm that the audit sees"},
-		{d.binary + " audit", ""},
+		{d.binary + " audit", "says what it breaks"},
+		{d.binary + " audit --repair", "puts it right"},
 		{"tail -f " + d.server.log, "the controller's log"},
 	} {
-		if line[1] != "" {
-			line[1] = "# " + line[1]
-		}
-		fmt.Fprintf(d.out, "  %-58s %s\n", line[0], line[1])
+		fmt.Fprintf(d.out, "  %-58s # %s\n", line[0], line[1])
 	}
 }
 
