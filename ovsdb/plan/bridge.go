@@ -120,14 +120,11 @@ const maxBackoff = 1000
 // as the first or last primary controller would. Older hosts know no types.
 func (d *differ) controllerRow(w Bridge) ovsdb.Row {
 	row := ovsdb.Row{
-		"target": w.Target, "max_backoff": 1000, // ms
+		"target": w.Target, "max_backoff": maxBackoff,
 		"external_ids": textMap(map[string]string{schema.KeyOwner: d.owner}),
 	}
 	if d.db.Has("Controller", "connection_mode") {
 		row["connection_mode"] = "out-of-band"
-	}
-	if d.db.Has("Controller", "max_backoff") {
-		row["max_backoff"] = maxBackoff
 	}
 	if d.db.Has("Controller", "type") {
 		row["type"] = "service"
