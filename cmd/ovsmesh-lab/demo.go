@@ -205,7 +205,6 @@ func (d *demo) printNext() {
 		{fmt.Sprintf("%s vm move %s %s", besideUs("ovsmesh-lab"), last.Name, first.Host), "while it runs"},
 		{fmt.Sprintf("%s ofctl %s del-flows %s", besideUs("ovsmesh-lab"), host.Name, last.Bridge), "harm that the audit sees"},
 		{d.binary + " audit", "says what it breaks"},
-		{d.binary + " audit --repair", "puts it right"},
 		{"tail -f " + d.server.log, "the controller's log"},
 	} {
 		fmt.Fprintf(d.out, "  %-58s # %s\n", line[0], line[1])
