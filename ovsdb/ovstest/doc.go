@@ -3,7 +3,8 @@
 // switch decides is decided by ovs-vswitchd.
 //
 //	StartSwitch   one ovsdb-server and ovs-vswitchd with the dummy datapath:
-//	              rows and flows as on any switch, no packets, 25 ms
+//	              rows and flows as on any switch, no packets, 25 ms;
+//	              StartOVS outside of tests
 //	NewBed        many hosts, each a network namespace with its own pair and
 //	              the userspace datapath, joined by an underlay; VMs in
 //	              namespaces of their own; real packets

@@ -3,6 +3,7 @@ package ovstest
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -36,12 +37,10 @@ func WithVSwitchdFlags(flags ...string) Option {
 	return func(o *switchOptions) { o.flags = append(o.flags, flags...) }
 }
 
-// StartSwitch starts a switch with the dummy datapath in this process's network
-// namespace, and stops it when the test ends. Its rows, ofports, OpenFlow tables
-// and ofproto/trace are those of any switch; no packet leaves it. If the test
-// fails, the daemons' logs are printed.
-func StartSwitch(tb testing.TB, opts ...Option) *Switch {
-	tb.Helper()
+// StartOVS starts a switch with the dummy datapath in this process's network
+// namespace: its rows, ofports, OpenFlow tables and ofproto/trace are those of
+// any switch; no packet leaves it. The caller removes it with Remove.
+func StartOVS(ctx context.Context, opts ...Option) (*OVS, error) {
 	o := switchOptions{
 		id: identity{systemID: NewUUID(), hostname: "switch"},
 		// Never "override": it replaces tunnel devices by fake ones.
@@ -52,29 +51,38 @@ func StartSwitch(tb testing.TB, opts ...Option) *Switch {
 	}
 	// Leftovers of others are no reason to fail; they are tried again next time.
 	_ = Sweep()
-	// Not tb.TempDir: with the test's name in it the path would be too long
-	// for a unix socket (108 bytes).
+	// Short, as it holds unix sockets, whose paths have at most 108 bytes.
 	dir, err := os.MkdirTemp(filepath.Split(switchDirs + "*"))
 	if err != nil {
-		tb.Fatal(err)
+		return nil, err
 	}
 	if err := claim(dir, false); err != nil {
-		os.RemoveAll(dir)
-		tb.Fatal(err)
+		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	ovs, err := startOVS(context.Background(), dir, "", o.id, o.flags...)
+	ovs, err := startOVS(ctx, dir, "", o.id, o.flags...)
 	if err != nil {
-		os.RemoveAll(dir)
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return ovs, nil
+}
+
+// Remove stops what StartOVS started and removes its run directory. It is
+// idempotent.
+func (o *OVS) Remove() error { return errors.Join(o.Stop(), os.RemoveAll(o.dir)) }
+
+// StartSwitch is StartOVS for a test, at whose end the switch is removed. If
+// the test fails, the daemons' logs are printed.
+func StartSwitch(tb testing.TB, opts ...Option) *Switch {
+	tb.Helper()
+	ovs, err := StartOVS(context.Background(), opts...)
+	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() {
 		if tb.Failed() {
 			tb.Log(ovs.Logs())
 		}
-		if err := ovs.Stop(); err != nil {
-			tb.Error(err)
-		}
-		if err := os.RemoveAll(dir); err != nil {
+		if err := ovs.Remove(); err != nil {
 			tb.Error(err)
 		}
 	})
