@@ -57,7 +57,7 @@ func (in *Intent) nameHosts(spec *Spec) *Spec {
 }
 
 func (in *Intent) newChange() *Change {
-	return &Change{NextNetworkID: in.nextNetworkID, generation: in.generation}
+	return &Change{Items: []Item{}, NextNetworkID: in.nextNetworkID, generation: in.generation}
 }
 
 // planner is one Plan under way.
