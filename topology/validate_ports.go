@@ -1,0 +1,84 @@
+package topology
+
+import (
+	"fmt"
+	"strings"
+)
+
+func (c *checker) ports(ports []Port) {
+	names, matches, stations := map[string]int{}, map[factKey]int{}, map[station]int{}
+	for i := range ports {
+		p := &ports[i]
+		c.look(listPorts, i, p.Name)
+		c.bad("name", badName(p.Name))
+		if p.Name != "" {
+			once(c, names, p.Name, "name", p.Name)
+		}
+		c.bad("network", badName(p.Network))
+		if why := badMatch(&p.Match); why != "" {
+			c.bad("match", why)
+		} else if k, ok := matchKey(p.Match); ok {
+			once(c, matches, k, "match", p.Match.String())
+		}
+		if !p.MAC.IsZero() {
+			c.bad("mac", badStation(p.MAC))
+			once(c, stations, station{p.Network, p.MAC}, "mac", p.MAC.String())
+		}
+		ips := map[string]bool{}
+		for j, a := range p.IPs {
+			at := fmt.Sprintf("ips[%d]", j)
+			c.bad(at, badIP(a))
+			if ips[a.Unmap().String()] {
+				c.bad(at, fmt.Sprintf("%s is listed twice", a))
+			}
+			ips[a.Unmap().String()] = true
+		}
+		c.only(unavailablePort(p))
+		if c.full() {
+			return
+		}
+	}
+}
+
+func badMatch(m *PortMatch) string {
+	var ways []string
+	if m.IfaceID != "" {
+		ways = append(ways, "ifaceID")
+	}
+	if m.XSVifUUID != "" {
+		ways = append(ways, "xsVifUUID")
+	}
+	if !m.MAC.IsZero() {
+		ways = append(ways, "mac")
+	}
+	if m.Host != "" || m.Interface != "" {
+		ways = append(ways, "host and interface")
+	}
+	switch {
+	case len(ways) == 0:
+		return "is missing (want one of ifaceID, xsVifUUID, mac, or host and interface)"
+	case len(ways) > 1:
+		return fmt.Sprintf("names %s at once (want one of them)", strings.Join(ways, " and "))
+	case (m.Host == "") != (m.Interface == ""):
+		return "names one of host and interface only (want both)"
+	}
+	for _, s := range []string{m.IfaceID, m.XSVifUUID} {
+		if why := badText(s); why != "" {
+			return why
+		}
+	}
+	if !m.MAC.IsZero() {
+		if why := badStation(m.MAC); why != "" {
+			return why
+		}
+	}
+	if m.Host != "" {
+		if why := badName(m.Host); why != "" {
+			return "host " + why
+		}
+		if why := badDevice(m.Interface); why != "" {
+			return "interface " + why
+		}
+	}
+	return ""
+}
