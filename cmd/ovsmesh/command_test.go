@@ -98,6 +98,8 @@ func TestGolden(t *testing.T) {
 		{"delete", "delete net blue", ""},
 		{"delete-wait", "delete network blue --wait=1s", ""},
 		{"delete-conflict", "delete network busy", ""},
+		{"serve-beyond-loopback", "serve --api 0.0.0.0:8640", ""},
+		{"serve-wrong-file", "serve --config testdata/config/wrong.yaml", ""},
 		{"unknown-command", "topolgy", ""},
 		{"unknown-flag", "audit --netwrok blue", ""},
 		{"complete-kind", "__complete get h", ""},
