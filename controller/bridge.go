@@ -148,8 +148,13 @@ func (h *host) surveyBridges() {
 		}
 		switch {
 		case !b.wanted():
-		case h.taken(r):
+		case h.taken(r) && b.stage != stageOurs:
 			b.stage = stageOurs
+			b.synced = false // a change of fail_mode has dropped all flows
+			for _, name := range b.nets {
+				h.dirty[name] = struct{}{} // its tunnels may have been held back
+			}
+		case h.taken(r):
 		case b.stage == stageOurs:
 			b.stage = stageNew // somebody changed it back: its flows are no longer known
 			b.synced = false
@@ -208,6 +213,9 @@ func (h *host) takeSwitches() {
 		if b == nil || b.dpid != a.sess.DPID() {
 			a.sess.Close()
 			continue
+		}
+		if b.sess == a.sess {
+			continue // expected anew, and still the one
 		}
 		if b.sess != nil {
 			b.sess.Close()

@@ -171,6 +171,7 @@ func TestForgedARPForController(t *testing.T) {
 		vms = append(vms, m.vm(fmt.Sprintf("h%d", i+1), fmt.Sprintf("vm-%d", i+1), "xapi1", i+1, ""))
 	}
 	m.meshed("blue", "h1", "h2", "h3", "h4")
+	m.pingAll(vms...)
 	frame := arpRequest(vms[0].MAC, m.Controller.As4(), m.Controller.As4())
 	for i, n := range m.capture(frame, func() { m.check(vms[0].SendFrame(frame)) }, vms...) {
 		want := 1

@@ -17,7 +17,7 @@ func (m *mesh) bridgeState(h *ovstest.Host, bridge string) string {
 	m.check(err)
 	ports, err := h.VSCtl(m.ctx, "list-ports", bridge)
 	m.check(err)
-	flows, err := h.OFCtl(m.ctx, "--no-stats", "dump-flows", bridge)
+	flows, err := h.OFCtl(m.ctx, "-O", "OpenFlow14", "--no-stats", "dump-flows", bridge)
 	m.check(err)
 	return cols + "\n--\n" + ports + "\n--\n" + strings.ReplaceAll(flows, " reset_counts", "")
 }
@@ -55,7 +55,7 @@ func TestDeleteNetworkPutsBridgesBack(t *testing.T) {
 	m.meshed("red", "h1", "h2", "h3")
 	m.pingAll(red...)
 	for _, h := range m.Hosts() {
-		now, err := h.OFCtl(m.ctx, "--no-stats", "dump-flows", "xapi1")
+		now, err := h.OFCtl(m.ctx, "-O", "OpenFlow14", "--no-stats", "dump-flows", "xapi1")
 		m.check(err)
 		for _, want := range []string{"cookie=0x1, ", "cookie=0x77, "} {
 			if !strings.Contains(now, want) {

@@ -188,6 +188,9 @@ func (h *host) transact(ctx context.Context, p plan.Plan, l look) bool {
 			h.status.setError(err.Error())
 			return true
 		}
+	}
+	h.noteErrors(l, errs)
+	if len(ops) > 0 {
 		if err := h.takeRows(ctx); err != nil {
 			h.att.sess.Close()
 			h.detach(err.Error())
@@ -197,7 +200,6 @@ func (h *host) transact(ctx context.Context, p plan.Plan, l look) bool {
 		h.settling.observe(h.att.db.Open.CurCfg)
 		h.surveyBridges()
 	}
-	h.noteErrors(l, errs)
 	if h.retry.ready() {
 		h.retry = backoff{}
 	}

@@ -57,13 +57,13 @@ func (m *mesh) broken(text string, ends ...string) {
 
 func TestDuplicateEndpoint(t *testing.T) {
 	m, vms := threeVMs(t)
-	m.apply(ownBridges)
+	m.apply(ownBridges + "hosts: [{name: h1, id: 1}, {name: h2, id: 2}, {name: h3, id: 3}]") // the lower id keeps it
 	m.meshed("blue", "h1", "h2", "h3")
-	_, err := m.Host("h3").VSCtl(m.ctx, "set", "Open_vSwitch", ".", "external_ids:ovsmesh-endpoint-ip="+m.Host("h2").Addr.String())
+	_, err := m.Host("h3").VSCtl(m.ctx, "set", "Open_vSwitch", ".", "other_config:local_ip="+m.Host("h2").Addr.String())
 	m.check(err)
 	m.broken("h2", "h1 h3", "h2 h3", "h3 h1", "h3 h2")
 	m.pingAll(vms[:2]...)
-	_, err = m.Host("h3").VSCtl(m.ctx, "remove", "Open_vSwitch", ".", "external_ids", "ovsmesh-endpoint-ip")
+	_, err = m.Host("h3").VSCtl(m.ctx, "set", "Open_vSwitch", ".", "other_config:local_ip="+m.Host("h3").Addr.String())
 	m.check(err)
 	m.meshed("blue", "h1", "h2", "h3")
 	m.pingAll(vms...)
@@ -81,10 +81,6 @@ func TestWrongEndpoint(t *testing.T) {
 
 func TestTakenPortName(t *testing.T) {
 	m, vms := threeVMs(t)
-	for _, h := range m.Hosts() {
-		_, err := h.VSCtl(m.ctx, "set", "Open_vSwitch", ".", "external_ids:ovsmesh-endpoint-ip="+h.Addr.String())
-		m.check(err)
-	}
 	ids := map[string]int{}
 	for _, h := range m.topology(api.TopologyFilter{}).Hosts {
 		ids[h.Name] = h.ID
