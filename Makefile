@@ -2,7 +2,7 @@
 # with Go and make, as root: they install the Debian packages that they need.
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-LDFLAGS := -X main.version=$(VERSION)
+LDFLAGS := -X main.stamped=$(VERSION)
 COMMANDS := $(notdir $(wildcard cmd/*))
 FUZZTIME ?= 10s
 

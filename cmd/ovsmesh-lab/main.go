@@ -16,8 +16,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// version is set by the linker.
-var version = "unknown"
+// stamped is the version, set by the linker; see the Makefile.
+var stamped = "unknown"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -53,13 +53,13 @@ bridges. What it makes carries the prefix "om-" and is gone after "down".`,
   ovsmesh-lab spec | ovsmesh apply --wait -f -
   ovsmesh-lab exec net1-h1-1 -- ping -c 3 10.1.2.1
   ovsmesh-lab down`,
-		Version:       version,
+		Version:       stamped,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
 	root.AddCommand(
 		newUpCommand(), newDownCommand(), newStatusCommand(), newSpecCommand(), newConnectCommand(),
 		newExecCommand(), newToolCommand("vsctl"), newToolCommand("ofctl"), newToolCommand("appctl"),
-		newHostCommand(), newVMCommand(), newDemoCommand())
+		newHostCommand(), newVMCommand(), newDemoCommand(), newBenchCommand())
 	return root
 }

@@ -8,9 +8,15 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// version is the module's version as the build recorded it: a tag, or a
-// pseudo-version made of the commit.
+// stamped is the version that the build gave the linker; see the Makefile.
+var stamped string
+
+// version returns the version that this program was built as: the stamp, else
+// what the go command recorded of the module or the commit.
 func version() string {
+	if stamped != "" {
+		return stamped
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok || info.Main.Version == "" {
 		return "unknown"
