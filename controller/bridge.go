@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"net/netip"
 	"strconv"
 	"sync"
 	"time"
@@ -19,7 +20,8 @@ type bridge struct {
 	nets map[uint32]string // wanted on it: network names by ID
 
 	dpid   uint64
-	cancel func() // takes back the expectation of dpid; nil where there is none
+	from   netip.Addr // where its session must come from: the host's address
+	cancel func()     // takes back the expectation of dpid and from; nil where there is none
 	sess   *openflow.Session
 
 	synced    bool                   // installed is what the switch holds
@@ -168,18 +170,19 @@ func (h *host) expect(b *bridge, r *schema.Bridge) {
 	if h.owned(r) {
 		dpid, _ = strconv.ParseUint(r.DatapathID, 16, 64)
 	}
-	if dpid == b.dpid {
+	from := h.att.sess.RemoteAddr().Addr()
+	if dpid == b.dpid && from == b.from {
 		return
 	}
 	if b.cancel != nil {
 		b.cancel()
 		b.cancel = nil
 	}
-	b.dpid = dpid
+	b.dpid, b.from = dpid, from
 	if dpid == 0 {
 		return
 	}
-	b.cancel = h.env.switches.Expect(dpid, h.att.sess.RemoteAddr().Addr(), func(s *openflow.Session) {
+	b.cancel = h.env.switches.Expect(dpid, from, func(s *openflow.Session) {
 		h.arrivals.put(b.name, s)
 		h.wake()
 	})

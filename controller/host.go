@@ -53,6 +53,7 @@ type host struct {
 	complete   bool                // all rows must be looked at
 	settling   settling
 	retry      backoff
+	routes     routeCheck
 	rowErrors  map[string][]string // what can't be done with rows, by network; "" for the host itself
 	leaver     bool                // everything is to be given back
 	leaveBy    time.Time           // until when a leaver waits for its host
@@ -192,6 +193,9 @@ func (h *host) wait() time.Duration {
 	if left := h.retry.left(); left > 0 {
 		d = min(d, left)
 	}
+	if left := h.routes.left(); left > 0 {
+		d = min(d, left)
+	}
 	for _, b := range h.bridges {
 		if left := b.retry.left(); left > 0 {
 			d = min(d, left)
@@ -268,6 +272,9 @@ func (h *host) reconcile(ctx context.Context) {
 	}
 	h.clearMark(ctx)
 	wrote := h.write(ctx)
+	for name := range h.routes.due() {
+		h.status.touch(name)
+	}
 	h.republish()
 	if wrote {
 		h.env.metrics.reconcile.Observe(time.Since(start).Seconds())

@@ -196,6 +196,7 @@ func (h *host) transact(ctx context.Context, p plan.Plan, l look) bool {
 			h.detach(err.Error())
 			return true
 		}
+		h.routes.start()
 		h.settling.start(h.att.db.Open.NextCfg)
 		h.settling.observe(h.att.db.Open.CurCfg)
 		h.surveyBridges()

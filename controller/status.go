@@ -247,14 +247,14 @@ func (h *host) tunnelStatus(on *topology.OnHost, t wantedTunnel, blame []string)
 	if t.port != nil {
 		s.Port = t.port.Name
 	}
-	s.State, s.Error = h.tunnelState(t, blame)
+	s.State, s.Error = h.tunnelState(on.Net.Name, t, blame)
 	if t.row != nil {
 		s.OFPort = t.row.OFPort
 	}
 	return s
 }
 
-func (h *host) tunnelState(t wantedTunnel, blame []string) (state, why string) {
+func (h *host) tunnelState(network string, t wantedTunnel, blame []string) (state, why string) {
 	switch {
 	case h.att == nil:
 		return api.TunnelUnreachable, "the host is not connected"
@@ -269,20 +269,28 @@ func (h *host) tunnelState(t wantedTunnel, blame []string) (state, why string) {
 	case t.row.OFPort == 0:
 		return api.TunnelPending, ""
 	}
-	if why := noWay(t.row); why != "" {
+	if why := h.noWay(network, t.row); why != "" {
 		return api.TunnelDown, why
 	}
 	return api.TunnelUp, ""
 }
 
 // noWay says why packets of a tunnel can't leave the host, as far as Open
-// vSwitch tells (Interface status of ovs-vswitchd.conf.db(5)).
-func noWay(i *schema.Interface) string {
-	egress := i.Status["tunnel_egress_iface"]
-	if egress != "" && i.Status["tunnel_egress_iface_carrier"] == "down" {
-		return "no carrier on " + egress + ", through which " + i.Options["remote_ip"] + " is reached"
+// vSwitch tells: it reports the interface through which its own routing table
+// reaches the far end (Interface status of ovs-vswitchd.conf.db(5)), and
+// nothing where it knows no way.
+func (h *host) noWay(network string, i *schema.Interface) string {
+	egress, remote := i.Status["tunnel_egress_iface"], i.Options["remote_ip"]
+	switch {
+	case egress != "" && i.Status["tunnel_egress_iface_carrier"] == "down":
+		return "no carrier on " + egress + ", through which " + remote + " is reached"
+	case egress != "":
+		return ""
+	case h.routes.pending():
+		h.routes.doubt(network)
+		return ""
 	}
-	return ""
+	return "no route to " + remote + ": Open vSwitch on " + h.name + " can't reach that endpoint"
 }
 
 func addrText(a interface {

@@ -60,3 +60,40 @@ func (s *settling) left() time.Duration {
 	}
 	return max(time.Until(s.deadline), time.Millisecond)
 }
+
+// routeCheck gives ovs-vswitchd the time that it takes, some 100 ms after a
+// tunnel was made, to report whether it knows a way to its far end.
+type routeCheck struct {
+	until   time.Time
+	doubted map[string]struct{} // networks that have tunnels without a way so far
+}
+
+const routeGrace = time.Second
+
+func (r *routeCheck) start() { r.until = time.Now().Add(routeGrace) }
+
+func (r *routeCheck) pending() bool { return time.Now().Before(r.until) }
+
+func (r *routeCheck) doubt(network string) {
+	if r.doubted == nil {
+		r.doubted = map[string]struct{}{}
+	}
+	r.doubted[network] = struct{}{}
+}
+
+// due returns the networks to look at again, once time is up.
+func (r *routeCheck) due() map[string]struct{} {
+	if r.pending() {
+		return nil
+	}
+	due := r.doubted
+	r.doubted = nil
+	return due
+}
+
+func (r *routeCheck) left() time.Duration {
+	if len(r.doubted) == 0 {
+		return 0
+	}
+	return max(time.Until(r.until), time.Millisecond)
+}

@@ -233,3 +233,18 @@ func TestGarbagePeers(t *testing.T) {
 	}
 	m.clean()
 }
+
+// An endpoint that no host has a route to shows as such, and only there.
+func TestUnreachableEndpoint(t *testing.T) {
+	m, vms := threeVMs(t)
+	_, err := m.Host("h3").VSCtl(m.ctx, "set", "Open_vSwitch", ".", "other_config:local_ip=203.0.113.9")
+	m.check(err)
+	m.apply(ownBridges)
+	m.broken("no route to 203.0.113.9", "h1 h3", "h2 h3")
+	m.pingAll(vms[:2]...)
+	_, err = m.Host("h3").VSCtl(m.ctx, "set", "Open_vSwitch", ".", "other_config:local_ip="+m.Host("h3").Addr.String())
+	m.check(err)
+	m.meshed("blue", "h1", "h2", "h3")
+	m.pingAll(vms...)
+	m.clean()
+}
