@@ -2,7 +2,6 @@ package controller
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -216,6 +215,3 @@ func (c *Controller) Objects(ctx context.Context, kind, name string) (api.Object
 	}
 	return o, nil
 }
-
-// errHostAway is why a host could not be looked at.
-var errHostAway = errors.New("the host is not connected")

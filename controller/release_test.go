@@ -35,10 +35,10 @@ func TestDeleteNetworkPutsBridgesBack(t *testing.T) {
 			m.check(err)
 		}
 	}
-	var blue, red []*ovstest.VM
+	var red []*ovstest.VM
 	for i := range 3 {
 		host := fmt.Sprintf("h%d", i+1)
-		blue = append(blue, m.vm(host, fmt.Sprintf("blue-%d", i+1), "xapi1", i+1, ""))
+		m.vm(host, fmt.Sprintf("blue-%d", i+1), "xapi1", i+1, "")
 		red = append(red, m.vm(host, fmt.Sprintf("red-%d", i+1), "xapi2", i+1, ""))
 	}
 	before := map[string]string{}

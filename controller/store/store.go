@@ -19,6 +19,7 @@ import (
 
 	"github.com/google/uuid"
 	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 
 	"ovsmesh/topology"
 )
@@ -86,7 +87,7 @@ func options(readOnly bool) *bolt.Options {
 }
 
 func openError(err error) error {
-	if errors.Is(err, bolt.ErrTimeout) {
+	if errors.Is(err, berrors.ErrTimeout) {
 		return ErrInUse
 	}
 	return err
