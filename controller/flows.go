@@ -210,7 +210,7 @@ func (h *host) readStrangers(ctx context.Context, b *bridge) error {
 // into a standalone bridge without a controller.
 func isDefault(f flow.Flow) bool {
 	return f.Table == 0 && f.Priority == 0 && f.Cookie == 0 && len(f.Match) == 0 &&
-		len(f.Actions) == 1 && f.Actions[0] == flow.Action(flow.Output{Port: flow.PortNormal})
+		f.Actions.Equal(flow.Actions{flow.Output{Port: flow.PortNormal}})
 }
 
 // clearBridge takes our flows off a bridge whose settings have been restored,

@@ -17,6 +17,10 @@ import (
 // that does not answer in that time is let go; it dials in again.
 const callTimeout = 10 * time.Second
 
+// stepsLogged is how many steps of a plan go into the log; a mesh of a thousand
+// hosts has a thousand.
+const stepsLogged = 5
+
 // write looks once at what is wanted and what is there, and sends what
 // differs. It reports whether it sent anything.
 //
@@ -164,9 +168,8 @@ func (h *host) transact(ctx context.Context, p plan.Plan, l look) bool {
 	h.bridgeProblems(p.Problems)
 	ops := p.Ops(h.att.db)
 	if len(ops) > 0 {
-		for _, s := range p.Steps() {
-			h.log.Info("rows", zap.String("step", s))
-		}
+		steps := p.Steps()
+		h.log.Info("rows", zap.Int("steps", len(steps)), zap.Strings("first", steps[:min(len(steps), stepsLogged)]))
 		err := h.send(ctx, ops...)
 		if refused(err) {
 			err = nil
@@ -268,15 +271,10 @@ func (h *host) bridgeProblems(ps []plan.Problem) {
 	}
 }
 
-// advance moves bridges on that a transaction has carried a stage further.
+// advance moves bridges on whose settings the transaction has put back.
 func (h *host) advance() {
 	for _, b := range h.bridges {
-		r := h.att.db.BridgeByName(b.name)
-		switch {
-		case b.wanted() && b.stage == stageKept && h.taken(r):
-			b.stage = stageOurs
-			b.synced = false
-		case !b.wanted() && b.stage == stageKept:
+		if !b.wanted() && b.stage == stageKept {
 			b.stage = stageRestored
 			b.synced = false
 		}
@@ -285,10 +283,8 @@ func (h *host) advance() {
 
 // mark notes which networks are concerned by rows that changed.
 func (h *host) mark(c schema.Changes) {
-	if c.Network != nil {
-		for name := range c.Network {
-			h.dirty[name] = struct{}{}
-		}
+	for name := range c.Network {
+		h.dirty[name] = struct{}{}
 	}
 	for _, iface := range c.Interfaces {
 		if name, ok := h.vifs[iface]; ok {
