@@ -28,7 +28,8 @@ type bridge struct {
 	installed map[uint32][]flow.Flow // our flows by network ID, 0 for those of no network
 	strangers map[flow.Key]struct{}  // keys of others' flows, which ours must not replace
 	dirty     map[uint32]struct{}    // network IDs whose flows may be off
-	virgin    bool                   // the switch held none of our flows when it connected
+	virgin    bool                   // the switch held none of our flows when they were read
+	keeps     bool                   // the store keeps flows of others that must go back
 
 	stage     stage
 	releaseBy time.Time // until when an unwanted bridge waits for its session

@@ -16,6 +16,7 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,6 +42,7 @@ type Config struct {
 	OpenFlow     []net.Listener // where bridges dial in
 	Advertise    string         // controller target for bridges, tcp:IP:PORT; "": the address that each host reached us on, with the first OpenFlow port
 	AutoRegister bool           // whether a host that no spec names may join
+	SweepEvery   time.Duration  // how often every switch is read back and put right; 0: a minute
 	Version      string
 }
 
@@ -59,13 +61,14 @@ type Controller struct {
 
 // environment is what all hosts' loops share.
 type environment struct {
-	log       *zap.Logger
-	hub       *hub
-	switches  *openflow.Server
-	metrics   *metrics
-	owner     string // the store's UUID
-	advertise string
-	port      uint16 // where bridges dial in
+	log        *zap.Logger
+	hub        *hub
+	switches   *openflow.Server
+	metrics    *metrics
+	owner      string // the store's UUID
+	sweepEvery time.Duration
+	advertise  string
+	port       uint16 // where bridges dial in
 }
 
 func (e *environment) switchTarget(local netip.Addr) string {
@@ -95,7 +98,7 @@ func New(cfg Config) (*Controller, error) {
 	c.metrics = newMetrics(c)
 	c.env = &environment{
 		log: cfg.Log, hub: h, switches: c.switches, metrics: c.metrics,
-		owner: cfg.Store.UUID(), advertise: cfg.Advertise, port: addr.AddrPort().Port(),
+		sweepEvery: cmp.Or(cfg.SweepEvery, time.Minute), owner: cfg.Store.UUID(), advertise: cfg.Advertise, port: addr.AddrPort().Port(),
 	}
 	h.newLoop = func(name string) *host { return newHost(name, c.env) }
 	return c, nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -90,7 +91,7 @@ func (h *host) syncBridge(ctx context.Context, b *bridge) (int, error) {
 	}
 	if !b.synced {
 		b.synced = true
-		if err := h.firstSync(ctx, b); err != nil {
+		if err := h.afterReadBack(ctx, b); err != nil {
 			return len(mods), err
 		}
 	}
@@ -134,6 +135,7 @@ func (h *host) strangersBack(b *bridge) ([]wire.Mod, error) {
 	if err != nil {
 		return nil, err
 	}
+	b.keeps = len(kept) > 0
 	var mods []wire.Mod
 	for _, raw := range kept {
 		m, err := wire.DecodeFlowMod(raw)
@@ -148,20 +150,42 @@ func (h *host) strangersBack(b *bridge) ([]wire.Mod, error) {
 	return mods, nil
 }
 
-// firstSync is what follows the first bundle on a connection.
-func (h *host) firstSync(ctx context.Context, b *bridge) error {
-	if err := h.env.hub.store.SetForeign(h.name, b.name, nil); err != nil {
+// afterReadBack is what follows once the switch holds what it should again.
+func (h *host) afterReadBack(ctx context.Context, b *bridge) error {
+	if err := h.forgetStrangers(b); err != nil {
 		return err
 	}
 	if !b.virgin {
 		return nil
 	}
+	b.virgin = false
 	// A bridge that is configured once while its controller is connected
 	// redials every 1 to 1.5 s from then on, else only every 8 s.
 	if err := h.send(ctx, plan.Touch(h.att.db, b.name, h.env.clockText())...); err != nil {
 		return err
 	}
 	return h.takeRows(ctx)
+}
+
+// forgetStrangers drops the kept flows of others, which stand again.
+func (h *host) forgetStrangers(b *bridge) error {
+	if !b.keeps {
+		return nil
+	}
+	b.keeps = false
+	return h.env.hub.store.SetForeign(h.name, b.name, nil)
+}
+
+// sweep makes the loop read every switch back once in a while, so that a flow
+// of ours that somebody changed is put right.
+func (h *host) sweep() {
+	if h.att == nil || time.Now().Before(h.nextSweep) {
+		return
+	}
+	h.nextSweep = time.Now().Add(h.env.sweepEvery)
+	for _, b := range h.bridges {
+		b.synced = false
+	}
 }
 
 // keepStrangers reads the flows that others have on a bridge that is about to
@@ -231,7 +255,7 @@ func (h *host) clearBridge(ctx context.Context, b *bridge) (int, error) {
 	if err := b.sess.Apply(ctx, mods); err != nil {
 		return 0, err
 	}
-	if err := h.env.hub.store.SetForeign(h.name, b.name, nil); err != nil {
+	if err := h.forgetStrangers(b); err != nil {
 		return 0, err
 	}
 	b.installed = map[uint32][]flow.Flow{}

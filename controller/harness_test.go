@@ -27,6 +27,8 @@ type mesh struct {
 	ctx context.Context
 	dir string // of the store
 	ctl *running
+
+	sweep time.Duration // how often switches are read back; 0: the default
 }
 
 // running is a controller that runs.
@@ -37,9 +39,12 @@ type running struct {
 }
 
 // startMesh makes hosts h1 … hN that dial in to a controller.
-func startMesh(t *testing.T, hosts int) *mesh {
+func startMesh(t *testing.T, hosts int, opts ...func(*mesh)) *mesh {
 	t.Helper()
 	m := newMesh(t, hosts)
+	for _, o := range opts {
+		o(m)
+	}
 	m.start()
 	for _, h := range m.Hosts() {
 		m.check(h.SetManager(m.ctx, "tcp:"+m.ctl.ovsdb))
@@ -80,7 +85,7 @@ func (m *mesh) start() {
 		_, db, _ = net.SplitHostPort(m.ctl.ovsdb)
 		_, of, _ = net.SplitHostPort(m.ctl.openflow)
 	}
-	m.ctl = startController(m.t, m.dir, m.listen(db), m.listen(of))
+	m.ctl = startController(m.t, m.dir, m.listen(db), m.listen(of), m.sweep)
 }
 
 func (m *mesh) listen(port string) net.Listener {
@@ -90,7 +95,7 @@ func (m *mesh) listen(port string) net.Listener {
 	return l
 }
 
-func startController(t *testing.T, dir string, db, of net.Listener) *running {
+func startController(t *testing.T, dir string, db, of net.Listener, sweep time.Duration) *running {
 	t.Helper()
 	st, err := store.Open(dir)
 	if err != nil {
@@ -98,7 +103,7 @@ func startController(t *testing.T, dir string, db, of net.Listener) *running {
 	}
 	log := zaptest.NewLogger(t, zaptest.Level(zap.InfoLevel))
 	ctl, err := controller.New(controller.Config{
-		Log: log, Store: st, OVSDB: []net.Listener{db}, OpenFlow: []net.Listener{of}, AutoRegister: true, Version: "test",
+		Log: log, Store: st, OVSDB: []net.Listener{db}, OpenFlow: []net.Listener{of}, AutoRegister: true, SweepEvery: sweep, Version: "test",
 	})
 	if err != nil {
 		t.Fatal(err)

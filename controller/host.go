@@ -54,6 +54,7 @@ type host struct {
 	settling   settling
 	retry      backoff
 	routes     routeCheck
+	nextSweep  time.Time
 	rowErrors  map[string][]string // what can't be done with rows, by network; "" for the host itself
 	leaver     bool                // everything is to be given back
 	leaveBy    time.Time           // until when a leaver waits for its host
@@ -193,6 +194,9 @@ func (h *host) wait() time.Duration {
 	if left := h.retry.left(); left > 0 {
 		d = min(d, left)
 	}
+	if h.att != nil {
+		d = min(d, max(time.Until(h.nextSweep), time.Millisecond))
+	}
 	if left := h.routes.left(); left > 0 {
 		d = min(d, left)
 	}
@@ -230,6 +234,7 @@ func (h *host) attach(ctx context.Context, a *attachment) {
 	h.settling = settling{}
 	h.retry = backoff{}
 	h.lastLocked = false
+	h.nextSweep = time.Now().Add(h.env.sweepEvery)
 	h.facts = topology.HostFacts{} // report anew
 	h.status.connect(a.sess.RemoteAddr().String(), a.db.Open.OVSVersion)
 	h.log.Info("host connected", zap.Stringer("from", a.sess.RemoteAddr()))
@@ -271,6 +276,7 @@ func (h *host) reconcile(ctx context.Context) {
 		return
 	}
 	h.clearMark(ctx)
+	h.sweep()
 	wrote := h.write(ctx)
 	for name := range h.routes.due() {
 		h.status.touch(name)

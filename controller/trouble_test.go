@@ -13,8 +13,8 @@ import (
 )
 
 // threeVMs makes a mesh of three hosts with a VM each on xapi1.
-func threeVMs(t *testing.T) (*mesh, []*ovstest.VM) {
-	m := startMesh(t, 3)
+func threeVMs(t *testing.T, opts ...func(*mesh)) (*mesh, []*ovstest.VM) {
+	m := startMesh(t, 3, opts...)
 	m.bridges("xapi1")
 	var vms []*ovstest.VM
 	for i := range 3 {
@@ -245,6 +245,38 @@ func TestUnreachableEndpoint(t *testing.T) {
 	_, err = m.Host("h3").VSCtl(m.ctx, "set", "Open_vSwitch", ".", "other_config:local_ip="+m.Host("h3").Addr.String())
 	m.check(err)
 	m.meshed("blue", "h1", "h2", "h3")
+	m.pingAll(vms...)
+	m.clean()
+}
+
+// Flows of ours that somebody deletes, changes or adds are put right, and
+// those of others left alone.
+func TestDriftIsPutRight(t *testing.T) {
+	m, vms := threeVMs(t, func(m *mesh) { m.sweep = time.Second })
+	m.apply(ownBridges)
+	m.meshed("blue", "h1", "h2", "h3")
+	h := m.Host("h1")
+	want := m.ownFlows(h, "xapi1")
+	for _, args := range [][]string{
+		{"--strict", "del-flows", "xapi1", "table=0,priority=0"},
+		{"del-flows", "xapi1", "table=60"},
+		{"add-flow", "xapi1", "cookie=0x6f6d000000990000,table=5,priority=5,actions=drop"},
+		{"add-flow", "xapi1", "cookie=0x1234,table=6,priority=5,actions=drop"},
+	} {
+		_, err := h.OFCtl(m.ctx, args...)
+		m.check(err)
+	}
+	m.within(5*time.Second, "put right", func() error {
+		if got := m.ownFlows(h, "xapi1"); strings.Join(got, "\n") != strings.Join(want, "\n") {
+			return fmt.Errorf("want\n%s\ngot\n%s", strings.Join(want, "\n"), strings.Join(got, "\n"))
+		}
+		return nil
+	})
+	all, err := h.OFCtl(m.ctx, "--no-stats", "dump-flows", "xapi1")
+	m.check(err)
+	if !strings.Contains(all, "cookie=0x1234") {
+		t.Errorf("a flow of others has gone:\n%s", all)
+	}
 	m.pingAll(vms...)
 	m.clean()
 }
