@@ -135,7 +135,8 @@ func (a *hostAudit) tunnels(h *host, db *schema.DB) {
 		if a.request.Network != "" && name != a.request.Network {
 			continue
 		}
-		for _, t := range h.tunnels(db, on) {
+		tunnels, _ := h.tunnels(db, on)
+		for _, t := range tunnels {
 			w := audit.Tunnel{
 				Name: t.Name, Type: string(t.Encap), Bridge: on.Bridge, Network: name, Peer: t.Peer,
 				Key: t.Key, RemoteIP: addrText(t.RemoteIP), LocalIP: addrText(t.LocalIP),
@@ -217,7 +218,8 @@ func (h *host) portNames(db *schema.DB, b *bridge) func(uint32) string {
 				names[uint32(i.OFPort)] = v.Port
 			}
 		}
-		for _, t := range h.tunnels(db, on) {
+		tunnels, _ := h.tunnels(db, on)
+		for _, t := range tunnels {
 			if t.row != nil && t.row.OFPort > 0 {
 				names[uint32(t.row.OFPort)] = t.Peer
 			}

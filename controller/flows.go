@@ -3,8 +3,7 @@ package controller
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
+	"strconv"
 	"time"
 
 	"go.uber.org/zap"
@@ -310,7 +309,8 @@ func (h *host) compile(b *bridge, id uint32) ([]flow.Flow, bool, error) {
 		n.VIFs = append(n.VIFs, vif)
 	}
 	ofports := map[string]uint32{} // by peer
-	for _, t := range h.tunnels(h.att.db, on) {
+	tunnels, _ := h.tunnels(h.att.db, on)
+	for _, t := range tunnels {
 		if t.row == nil || t.row.OFPort < 0 {
 			continue
 		}
@@ -351,29 +351,27 @@ type wantedTunnel struct {
 
 // tunnels joins the tunnels that are wanted for a network with their rows, by
 // peer and key: a port taken over from the old plugin has a name of its own.
-func (h *host) tunnels(db *schema.DB, on *topology.OnHost) []wantedTunnel {
-	want, _ := topology.Tunnels(on)
-	byPeer := map[string][]*schema.Port{}
+// Tunnels that can't be wanted come second.
+func (h *host) tunnels(db *schema.DB, on *topology.OnHost) ([]wantedTunnel, []topology.TunnelProblem) {
+	want, failed := topology.Tunnels(on)
+	there := map[string][]*schema.Port{} // by peer
 	for _, p := range db.PortsOfNetwork(on.Net.Name) {
-		if p.ExternalIDs[schema.KeyOwner] == h.env.owner {
-			byPeer[p.ExternalIDs[schema.KeyPeer]] = append(byPeer[p.ExternalIDs[schema.KeyPeer]], p)
+		if p.ExternalIDs[schema.KeyOwner] == h.env.owner && len(p.Interfaces) == 1 {
+			peer := p.ExternalIDs[schema.KeyPeer]
+			there[peer] = append(there[peer], p)
 		}
 	}
-	list := make([]wantedTunnel, 0, len(want))
-	for _, t := range want {
-		w := wantedTunnel{Tunnel: t}
-		for _, p := range byPeer[t.Peer] {
-			if len(p.Interfaces) != 1 {
-				continue
-			}
+	key := strconv.FormatUint(uint64(on.Net.Key), 10)
+	list := make([]wantedTunnel, len(want))
+	for n, t := range want {
+		list[n].Tunnel = t
+		for _, p := range there[t.Peer] {
 			i := db.Interfaces[p.Interfaces[0]]
-			if i != nil && i.Type == string(t.Encap) && i.Options["key"] == fmt.Sprint(t.Key) {
-				w.port, w.row = p, i
+			if i != nil && i.Type == string(t.Encap) && i.Options["key"] == key {
+				list[n].port, list[n].row = p, i
 				break
 			}
 		}
-		list = append(list, w)
 	}
-	slices.SortFunc(list, func(a, b wantedTunnel) int { return strings.Compare(a.Name, b.Name) })
-	return list
+	return list, failed
 }

@@ -45,6 +45,7 @@ type host struct {
 	vifs    map[string]string           // network of each VIF, by Interface name
 	bridges map[string]*bridge          // that we manage, are to manage or are to release
 	seen    uint64                      // generation of the mail that was taken
+	wanted  int                         // tunnels in all of on
 
 	att   *attachment // nil while the host is not connected
 	facts topology.HostFacts
@@ -301,6 +302,7 @@ func (h *host) takeMail() {
 
 func (h *host) setWanted(name string, on *topology.OnHost) {
 	if was := h.on[name]; was != nil {
+		h.wanted -= len(was.Net.Members) - 1
 		for _, v := range was.VIFs {
 			if h.vifs[v.Interface] == name {
 				delete(h.vifs, v.Interface)
@@ -318,6 +320,7 @@ func (h *host) setWanted(name string, on *topology.OnHost) {
 		return
 	}
 	h.on[name] = on
+	h.wanted += len(on.Net.Members) - 1
 	h.status.touch(name)
 	for _, v := range on.VIFs {
 		h.vifs[v.Interface] = name

@@ -77,6 +77,8 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 			if s.waiting == "" {
 				inSync++
 			}
+		} else {
+			tunnels[api.TunnelUnreachable] += s.wanted
 		}
 		for _, b := range s.bridges {
 			bridges[b.Connected]++

@@ -21,10 +21,11 @@ type hostStatus struct {
 	writer    bool // we hold the lock
 	address   string
 	version   string
-	applied   uint64 // generation that is on the switches
-	waiting   string // what is between applied and now; "" where nothing is
-	errText   string // of the last transaction that failed as a whole
-	networks  map[string]networkStatus
+	applied   uint64                   // generation that is on the switches
+	waiting   string                   // what is between applied and now; "" where nothing is
+	errText   string                   // of the last transaction that failed as a whole
+	wanted    int                      // tunnels wanted on the host
+	networks  map[string]networkStatus // while it is connected
 	bridges   map[string]api.TopologyBridge
 
 	touched map[string]struct{} // networks to look at again; the loop's own
@@ -55,9 +56,8 @@ func (s *hostStatus) disconnect() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.connected, s.writer = false, false
-	for name := range s.networks {
-		s.touch(name)
-	}
+	clear(s.networks)
+	clear(s.touched)
 }
 
 func (s *hostStatus) setWriter(held bool) {
@@ -105,8 +105,20 @@ func (s *hostStatus) network(name string) (networkStatus, bool) {
 	return n, ok
 }
 
-// republish tells what has changed since the last time.
+func (s *hostStatus) setWanted(tunnels int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wanted = tunnels
+}
+
+// republish tells what has changed since the last time. Of a host that is not
+// connected there is nothing to tell: whoever wants to know draws up its
+// tunnels from what is wanted, see unreachable.
 func (h *host) republish() {
+	h.status.setWanted(h.wanted)
+	if h.att == nil {
+		return
+	}
 	fresh := make(map[string]networkStatus, len(h.status.touched))
 	for name := range h.status.touched {
 		if on := h.on[name]; on != nil {
@@ -122,9 +134,6 @@ func (h *host) republish() {
 	maps.Copy(h.status.networks, fresh)
 	h.status.bridges = bridges
 	h.status.mu.Unlock()
-	if h.att == nil {
-		return
-	}
 	if why := h.unfinished(); why != "" {
 		h.status.setWaiting(why)
 	} else {
@@ -174,9 +183,6 @@ func (h *host) bridgeStatus(b *bridge) api.TopologyBridge {
 	t.FlowsWanted = t.FlowsInstalled
 	for id := range b.dirty {
 		t.FlowsWanted -= len(b.installed[id])
-		if h.att == nil {
-			continue
-		}
 		if want, ok, err := h.compile(b, id); ok && err == nil {
 			t.FlowsWanted += len(want)
 		}
@@ -192,8 +198,8 @@ func (h *host) bridgeStatus(b *bridge) api.TopologyBridge {
 
 // networkStatus looks at the tunnels of one network on this host.
 func (h *host) networkStatus(on *topology.OnHost) networkStatus {
-	n := networkStatus{vifs: len(on.VIFs), problems: slices.Clone(on.Problems), inSync: h.att != nil}
-	if h.att != nil && on.Bridge != "" {
+	n := networkStatus{vifs: len(on.VIFs), problems: slices.Clone(on.Problems), inSync: true}
+	if on.Bridge != "" {
 		b := h.bridges[on.Bridge]
 		if b == nil || !b.synced || b.stage != stageOurs {
 			n.inSync = false
@@ -206,58 +212,68 @@ func (h *host) networkStatus(on *topology.OnHost) networkStatus {
 		blame = append(blame, b.problems...)
 	}
 	n.problems = append(n.problems, blame...)
-	if h.att == nil {
-		want, _ := topology.Tunnels(on)
-		for _, t := range want {
-			n.tunnels = append(n.tunnels, h.tunnelStatus(on, wantedTunnel{Tunnel: t}, nil))
+	tunnels, failed := h.tunnels(h.att.db, on)
+	for _, t := range tunnels {
+		s := newTunnel(on, t.Tunnel)
+		if t.port != nil {
+			s.Port = t.port.Name
 		}
-	} else {
-		for _, t := range h.tunnels(h.att.db, on) {
-			n.tunnels = append(n.tunnels, h.tunnelStatus(on, t, blame))
+		if t.row != nil {
+			s.OFPort = t.row.OFPort
 		}
+		s.State, s.Error = h.tunnelState(on.Net.Name, t, blame)
+		n.tunnels = append(n.tunnels, s)
 	}
-	_, failed := topology.Tunnels(on)
 	for _, p := range failed {
-		n.tunnels = append(n.tunnels, api.Tunnel{
-			From: h.name, To: p.Peer, Bridge: on.Bridge, Port: p.Name, Encap: on.Net.Encap, Key: on.Net.Key,
-			LocalIP: addrText(on.Self.Endpoint), State: h.whenReachable(api.TunnelDown), Error: p.Text,
-		})
+		n.tunnels = append(n.tunnels, impossible(on, p, api.TunnelDown))
 	}
 	for _, t := range n.tunnels {
 		if t.State == api.TunnelPending {
 			n.inSync = false
 		}
 	}
-	slices.SortFunc(n.tunnels, func(a, b api.Tunnel) int { return strings.Compare(a.To, b.To) })
+	sortTunnels(n.tunnels)
 	return n
 }
 
-func (h *host) whenReachable(state string) string {
-	if h.att == nil {
-		return api.TunnelUnreachable
+// unreachable draws up a network's tunnels on a host that is not connected.
+func unreachable(on *topology.OnHost) []api.Tunnel {
+	want, failed := topology.Tunnels(on)
+	list := make([]api.Tunnel, 0, len(want)+len(failed))
+	for _, t := range want {
+		s := newTunnel(on, t)
+		s.State, s.Error = api.TunnelUnreachable, "the host is not connected"
+		list = append(list, s)
 	}
-	return state
+	for _, p := range failed {
+		list = append(list, impossible(on, p, api.TunnelUnreachable))
+	}
+	sortTunnels(list)
+	return list
 }
 
-func (h *host) tunnelStatus(on *topology.OnHost, t wantedTunnel, blame []string) api.Tunnel {
-	s := api.Tunnel{
-		From: h.name, To: t.Peer, Bridge: on.Bridge, Port: t.Name, Encap: t.Encap, Key: t.Key,
+// newTunnel describes a tunnel that is wanted, its state left open.
+func newTunnel(on *topology.OnHost, t topology.Tunnel) api.Tunnel {
+	return api.Tunnel{
+		From: on.Self.Host, To: t.Peer, Bridge: on.Bridge, Port: t.Name, Encap: t.Encap, Key: t.Key,
 		LocalIP: addrText(on.Self.Endpoint), RemoteIP: addrText(t.RemoteIP),
 	}
-	if t.port != nil {
-		s.Port = t.port.Name
+}
+
+// impossible describes a tunnel that can't be made.
+func impossible(on *topology.OnHost, p topology.TunnelProblem, state string) api.Tunnel {
+	return api.Tunnel{
+		From: on.Self.Host, To: p.Peer, Bridge: on.Bridge, Port: p.Name, Encap: on.Net.Encap, Key: on.Net.Key,
+		LocalIP: addrText(on.Self.Endpoint), State: state, Error: p.Text,
 	}
-	s.State, s.Error = h.tunnelState(on.Net.Name, t, blame)
-	if t.row != nil {
-		s.OFPort = t.row.OFPort
-	}
-	return s
+}
+
+func sortTunnels(list []api.Tunnel) {
+	slices.SortFunc(list, func(a, b api.Tunnel) int { return strings.Compare(a.To, b.To) })
 }
 
 func (h *host) tunnelState(network string, t wantedTunnel, blame []string) (state, why string) {
 	switch {
-	case h.att == nil:
-		return api.TunnelUnreachable, "the host is not connected"
 	case t.row == nil && len(blame) > 0:
 		return api.TunnelDown, strings.Join(blame, "; ")
 	case t.row == nil:

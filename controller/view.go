@@ -22,7 +22,8 @@ type networkNow struct {
 	rec     topology.NetworkRecord
 	members []string // host names, sorted
 	vifs    []placedVIF
-	loops   map[string]*host // of its members
+	on      map[string]*topology.OnHost // by member
+	loops   map[string]*host            // by member
 }
 
 type placedVIF struct {
@@ -54,7 +55,7 @@ func (c *Controller) look(ctx context.Context) (*view, error) {
 func (h *hub) fill(v *view) {
 	byName := map[string]*networkNow{}
 	for _, r := range h.intent.Networks() {
-		n := &networkNow{rec: r, loops: map[string]*host{}}
+		n := &networkNow{rec: r, on: map[string]*topology.OnHost{}, loops: map[string]*host{}}
 		byName[r.Name] = n
 		v.networks = append(v.networks, n)
 	}
@@ -75,6 +76,7 @@ func (h *hub) fill(v *view) {
 				now.problems = append(now.problems, e)
 			}
 			n.members = append(n.members, r.Name)
+			n.on[r.Name] = u.On
 			if now.loop != nil {
 				n.loops[r.Name] = now.loop
 			}
@@ -102,16 +104,7 @@ func (v *view) topologyNetwork(n *networkNow, onlyHost string) api.TopologyNetwo
 	}
 	for _, name := range n.members {
 		t.TunnelsWanted += len(n.members) - 1
-		loop := n.loops[name]
-		if loop == nil {
-			t.InSync = false
-			continue
-		}
-		st, ok := loop.status.network(n.rec.Name)
-		if !ok {
-			t.InSync = false
-			continue
-		}
+		st := n.status(name)
 		t.InSync = t.InSync && st.inSync
 		for _, p := range st.problems {
 			t.Problems = append(t.Problems, name+": "+p)
@@ -126,6 +119,17 @@ func (v *view) topologyNetwork(n *networkNow, onlyHost string) api.TopologyNetwo
 		}
 	}
 	return t
+}
+
+// status returns what a member last told of the network; of one that is not
+// connected, what follows from what is wanted there.
+func (n *networkNow) status(host string) networkStatus {
+	if loop := n.loops[host]; loop != nil {
+		if st, ok := loop.status.network(n.rec.Name); ok {
+			return st
+		}
+	}
+	return networkStatus{tunnels: unreachable(n.on[host]), problems: n.on[host].Problems}
 }
 
 func (v *view) networkObject(n *networkNow) api.NetworkObject {
