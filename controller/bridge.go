@@ -27,6 +27,7 @@ type bridge struct {
 	synced    bool                   // installed is what the switch holds
 	installed map[uint32][]flow.Flow // our flows by network ID, 0 for those of no network
 	strangers map[flow.Key]struct{}  // keys of others' flows, which ours must not replace
+	want      map[uint32]int         // how many flows it should hold, by network ID
 	dirty     map[uint32]struct{}    // network IDs whose flows may be off
 	virgin    bool                   // the switch held none of our flows when they were read
 	keeps     bool                   // the store keeps flows of others that must go back
@@ -60,7 +61,7 @@ const (
 func newBridge(name string) *bridge {
 	return &bridge{
 		name: name, nets: map[uint32]string{},
-		installed: map[uint32][]flow.Flow{}, dirty: map[uint32]struct{}{},
+		installed: map[uint32][]flow.Flow{}, want: map[uint32]int{}, dirty: map[uint32]struct{}{},
 	}
 }
 

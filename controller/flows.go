@@ -69,6 +69,7 @@ func (h *host) syncBridge(ctx context.Context, b *bridge) (int, error) {
 		if err != nil {
 			return 0, err
 		}
+		b.want[id] = len(want)
 		if !ok {
 			continue // its ports are being made: all its flows go out together then
 		}
@@ -82,6 +83,7 @@ func (h *host) syncBridge(ctx context.Context, b *bridge) (int, error) {
 	for id, want := range done {
 		if len(want) == 0 {
 			delete(b.installed, id)
+			delete(b.want, id)
 		} else {
 			b.installed[id] = want
 		}
@@ -175,13 +177,14 @@ func (h *host) forgetStrangers(b *bridge) error {
 	return h.env.hub.store.SetForeign(h.name, b.name, nil)
 }
 
-// sweep makes the loop read every switch back once in a while, so that a flow
-// of ours that somebody changed is put right.
+// sweep makes the loop look at all rows and read every switch back once in a
+// while, so that what somebody changed of ours is put right.
 func (h *host) sweep() {
 	if h.att == nil || time.Now().Before(h.nextSweep) {
 		return
 	}
 	h.nextSweep = time.Now().Add(h.env.sweepEvery)
+	h.complete = true
 	for _, b := range h.bridges {
 		b.synced = false
 	}

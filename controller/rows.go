@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"errors"
+	"maps"
 	"time"
 
 	"go.uber.org/zap"
@@ -57,7 +58,7 @@ type look struct {
 
 // plan compares the rows that are wanted with those that are there.
 func (h *host) plan() (plan.Plan, look) {
-	l := look{complete: h.complete, networks: h.dirty}
+	l := look{complete: h.complete, networks: maps.Clone(h.dirty)}
 	w := plan.Want{Owner: h.env.owner, Complete: h.complete}
 	for _, b := range h.bridges {
 		switch {
@@ -199,6 +200,14 @@ func (h *host) transact(ctx context.Context, p plan.Plan, l look) bool {
 			h.detach(err.Error())
 			return true
 		}
+		if !l.complete {
+			// What these rows are now is what was just planned. Should
+			// somebody have changed one at the same moment, the next sweep
+			// sees it.
+			for name := range l.networks {
+				delete(h.dirty, name)
+			}
+		}
 		h.routes.start()
 		h.settling.start(h.att.db.Open.NextCfg)
 		h.settling.observe(h.att.db.Open.CurCfg)
@@ -285,6 +294,10 @@ func (h *host) advance() {
 func (h *host) mark(c schema.Changes) {
 	for name := range c.Network {
 		h.dirty[name] = struct{}{}
+	}
+	for name := range c.Reported {
+		h.dirtyFlows(name)
+		h.status.touch(name)
 	}
 	for _, iface := range c.Interfaces {
 		if name, ok := h.vifs[iface]; ok {

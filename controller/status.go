@@ -180,12 +180,8 @@ func (h *host) bridgeStatus(b *bridge) api.TopologyBridge {
 	if b.dpid == 0 {
 		t.DPID = ""
 	}
-	t.FlowsWanted = t.FlowsInstalled
-	for id := range b.dirty {
-		t.FlowsWanted -= len(b.installed[id])
-		if want, ok, err := h.compile(b, id); ok && err == nil {
-			t.FlowsWanted += len(want)
-		}
+	for _, n := range b.want {
+		t.FlowsWanted += n
 	}
 	switch {
 	case len(b.problems) > 0:

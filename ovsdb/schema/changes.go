@@ -15,8 +15,12 @@ type Changes struct {
 	Controllers []string // UUIDs
 
 	// Network holds the networks whose owned ports or their interfaces were
-	// added, changed, moved or deleted.
+	// added, configured otherwise, moved or deleted.
 	Network map[string]struct{}
+
+	// Reported holds the networks of which the switch reports otherwise on an
+	// owned interface: ofport, error, link_state or status.
+	Reported map[string]struct{}
 
 	// Foreign says that something changed that decides who the host is and
 	// what is plugged into its bridges: external_ids or other_config of
@@ -27,7 +31,7 @@ type Changes struct {
 
 // Empty reports whether nothing changed.
 func (c Changes) Empty() bool {
-	return !c.Open && !c.Foreign && len(c.Bridges)+len(c.Ports)+len(c.Interfaces)+len(c.Controllers)+len(c.Network) == 0
+	return !c.Open && !c.Foreign && len(c.Bridges)+len(c.Ports)+len(c.Interfaces)+len(c.Controllers)+len(c.Network)+len(c.Reported) == 0
 }
 
 // tally collects changes while rows are replaced. What concerns a row's
@@ -41,8 +45,9 @@ type tally struct {
 	ifaces      []string
 	controllers []string
 	networks    []string
+	reported    []string // networks
 	moved       []string // Ports by UUID
-	touched     []string // Interfaces by UUID
+	touched     []string // Interfaces by UUID, added, gone or configured otherwise
 }
 
 func (t *tally) opened(old, row *OpenvSwitch) {
@@ -89,6 +94,11 @@ func (t *tally) iface(old, row *Interface) {
 	if old == nil && row == nil {
 		return
 	}
+	if old != nil && row != nil && row.ExternalIDs[KeyOwner] != "" && configuredAlike(old, row) {
+		t.ifaces = append(t.ifaces, row.Name)
+		t.reported = append(t.reported, row.ExternalIDs[KeyNetwork])
+		return
+	}
 	for _, i := range []*Interface{old, row} {
 		if i == nil {
 			continue
@@ -102,6 +112,13 @@ func (t *tally) iface(old, row *Interface) {
 		}
 		t.touched = append(t.touched, i.UUID)
 	}
+}
+
+// configuredAlike reports whether two states of an Interface differ only in
+// what the switch reports of it.
+func configuredAlike(a, b *Interface) bool {
+	return a.Name == b.Name && a.Type == b.Type && a.OFPortRequest == b.OFPortRequest &&
+		maps.Equal(a.Options, b.Options) && maps.Equal(a.ExternalIDs, b.ExternalIDs)
 }
 
 func (t *tally) network(externalIDs map[string]string) {
@@ -128,13 +145,20 @@ func (t *tally) changes() Changes {
 		Open: t.open, Foreign: t.foreign,
 		Bridges: once(t.bridges), Ports: once(t.ports), Interfaces: once(t.ifaces), Controllers: once(t.controllers),
 	}
-	if len(t.networks) > 0 {
-		c.Network = map[string]struct{}{}
-		for _, n := range t.networks {
-			c.Network[n] = struct{}{}
-		}
-	}
+	c.Network, c.Reported = set(t.networks), set(t.reported)
 	return c
+}
+
+// set returns the names as a set, nil where there are none.
+func set(names []string) map[string]struct{} {
+	if len(names) == 0 {
+		return nil
+	}
+	s := make(map[string]struct{}, 1)
+	for _, n := range names {
+		s[n] = struct{}{}
+	}
+	return s
 }
 
 func once(names []string) []string {

@@ -56,7 +56,7 @@ func TestApplyTellsWhatChanged(t *testing.T) {
 			Put(&Interface{UUID: "i1", Name: "t1", Type: "gre", ExternalIDs: ours("blue")}),
 		}, Changes{Bridges: []string{"br0"}, Ports: []string{"t1"}, Interfaces: []string{"t1"}, Network: networks("blue")}},
 		{"its ofport", []RowUpdate{Put(&Interface{UUID: "i1", Name: "t1", Type: "gre", OFPort: 20000, ExternalIDs: ours("blue")})},
-			Changes{Interfaces: []string{"t1"}, Network: networks("blue")}},
+			Changes{Interfaces: []string{"t1"}, Reported: networks("blue")}},
 		{"its interface loses our mark", []RowUpdate{Put(&Interface{UUID: "i1", Name: "t1", Type: "gre", OFPort: 20000})},
 			Changes{Interfaces: []string{"t1"}, Network: networks("blue"), Foreign: true}},
 		{"it changes networks", []RowUpdate{Put(&Port{UUID: "p1", Name: "t1", Interfaces: []string{"i1"}, ExternalIDs: ours("red")})},
