@@ -50,7 +50,7 @@ func (b *Bridge) effect(kind string, f *flow.Flow) string {
 
 // port names the port that f matches.
 func (b *Bridge) port(f *flow.Flow) string {
-	x, ok := f.Match.Get(flow.InPort)
+	x, ok := f.Match.Get(flow.InPort.Field())
 	if !ok || len(x.Value) != 4 {
 		return "any port"
 	}
@@ -64,8 +64,8 @@ func (b *Bridge) port(f *flow.Flow) string {
 }
 
 // mac names the owner of the address that f matches in field, or the address.
-func (b *Bridge) mac(f *flow.Flow, field flow.Field) string {
-	x, ok := f.Match.Get(field)
+func (b *Bridge) mac(f *flow.Flow, field flow.Name) string {
+	x, ok := f.Match.Get(field.Field())
 	if !ok || len(x.Value) != 6 {
 		return ""
 	}

@@ -53,6 +53,39 @@ type Raw struct{ Bytes string }
 // RawInstruction is a whole instruction that has no type here.
 type RawInstruction struct{ Bytes string }
 
+// portName returns a reserved port's name as ovs-ofctl prints it, or "".
+func portName(p uint32) string {
+	switch p {
+	case PortInPort:
+		return "IN_PORT"
+	case PortTable:
+		return "TABLE"
+	case PortNormal:
+		return "NORMAL"
+	case PortFlood:
+		return "FLOOD"
+	case PortAll:
+		return "ALL"
+	case PortController:
+		return "CONTROLLER"
+	case PortLocal:
+		return "LOCAL"
+	case PortAny:
+		return "ANY"
+	}
+	return ""
+}
+
+// namedPort returns the reserved port of a name.
+func namedPort(name string) (uint32, bool) {
+	for p := PortInPort; p != 0; p++ { // up to PortAny, the highest number
+		if portName(p) == name && name != "" {
+			return p, true
+		}
+	}
+	return 0, false
+}
+
 func (Output) isAction()         {}
 func (Group) isAction()          {}
 func (SetField) isAction()       {}
@@ -79,20 +112,17 @@ func (a Group) String() string { return fmt.Sprintf("group:%d", a.ID) }
 
 func (a SetField) String() string {
 	k, ok := lookup(a.Field)
-	if !ok || len(a.Value) != k.width {
+	if k = k.setting(); !ok || !k.fits(a.OXM) {
 		return "set_field:" + rawValue(a.OXM) + "->" + rawName(a.Field)
-	}
-	if k.form == formVLAN || k.form == formDSCP {
-		k.form = formDecimal
 	}
 	return "set_field:" + k.value(a.OXM) + "->" + k.set
 }
 
 func (a WriteMetadata) String() string {
 	if a.Mask == ^uint64(0) {
-		return "write_metadata:" + hex(a.Value)
+		return "write_metadata:" + hexText(a.Value)
 	}
-	return "write_metadata:" + hex(a.Value) + "/" + hex(a.Mask)
+	return "write_metadata:" + hexText(a.Value) + "/" + hexText(a.Mask)
 }
 
 func (a GotoTable) String() string { return fmt.Sprintf("goto_table:%d", a.Table) }

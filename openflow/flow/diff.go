@@ -2,6 +2,7 @@ package flow
 
 import (
 	"cmp"
+	"encoding/binary"
 	"slices"
 )
 
@@ -10,14 +11,30 @@ import (
 type Key struct {
 	Table    uint8
 	Priority uint16
-	Match    string // as Match.String
+	Match    string // the fields' bytes; equal for equal matches only
 }
 
 // Key returns the identity of f.
-func (f *Flow) Key() Key { return Key{f.Table, f.Priority, f.Match.String()} }
+func (f *Flow) Key() Key { return Key{f.Table, f.Priority, f.Match.bytes()} }
+
+// bytes returns m as a string that no other match has. It is cheaper than the
+// text: of large tables, keys are most of what a difference costs.
+func (m Match) bytes() string {
+	b := make([]byte, 0, 64)
+	for _, x := range m {
+		b = binary.BigEndian.AppendUint16(b, x.Field.Class)
+		b = append(b, x.Field.ID)
+		b = binary.BigEndian.AppendUint32(b, x.Field.Exp)
+		b = binary.AppendUvarint(b, uint64(len(x.Value)))
+		b = append(b, x.Value...)
+		b = binary.AppendUvarint(b, uint64(len(x.Mask)))
+		b = append(b, x.Mask...)
+	}
+	return string(b)
+}
 
 // Compare orders keys as people read tables: by table, higher priority first,
-// then by the text of the match.
+// then by the fields of the match and their values.
 func (k Key) Compare(o Key) int {
 	return cmp.Or(cmp.Compare(k.Table, o.Table), cmp.Compare(o.Priority, k.Priority), cmp.Compare(k.Match, o.Match))
 }

@@ -7,49 +7,61 @@ const (
 	classExp   = 0xffff
 )
 
-// The match fields that this package knows by name, by the names of OpenFlow
-// 1.3.5 §7.2.3.7 and, for Tun* and registers, of ovs-fields(7). They are
-// constants in all but the language.
-var (
-	InPort     = Field{Class: classBasic, ID: 0}
-	Metadata   = Field{Class: classBasic, ID: 2}
-	EthDst     = Field{Class: classBasic, ID: 3}
-	EthSrc     = Field{Class: classBasic, ID: 4}
-	EthType    = Field{Class: classBasic, ID: 5}
-	VLANVID    = Field{Class: classBasic, ID: 6}
-	VLANPCP    = Field{Class: classBasic, ID: 7}
-	IPDSCP     = Field{Class: classBasic, ID: 8}
-	IPECN      = Field{Class: classBasic, ID: 9}
-	IPProto    = Field{Class: classBasic, ID: 10}
-	IPv4Src    = Field{Class: classBasic, ID: 11}
-	IPv4Dst    = Field{Class: classBasic, ID: 12}
-	TCPSrc     = Field{Class: classBasic, ID: 13}
-	TCPDst     = Field{Class: classBasic, ID: 14}
-	UDPSrc     = Field{Class: classBasic, ID: 15}
-	UDPDst     = Field{Class: classBasic, ID: 16}
-	ICMPv4Type = Field{Class: classBasic, ID: 19}
-	ICMPv4Code = Field{Class: classBasic, ID: 20}
-	ARPOp      = Field{Class: classBasic, ID: 21}
-	ARPSPA     = Field{Class: classBasic, ID: 22}
-	ARPTPA     = Field{Class: classBasic, ID: 23}
-	ARPSHA     = Field{Class: classBasic, ID: 24}
-	ARPTHA     = Field{Class: classBasic, ID: 25}
-	IPv6Src    = Field{Class: classBasic, ID: 26}
-	IPv6Dst    = Field{Class: classBasic, ID: 27}
-	ICMPv6Type = Field{Class: classBasic, ID: 29}
-	ICMPv6Code = Field{Class: classBasic, ID: 30}
-	NDTarget   = Field{Class: classBasic, ID: 31}
-	NDSLL      = Field{Class: classBasic, ID: 32}
-	NDTLL      = Field{Class: classBasic, ID: 33}
-	TunnelID   = Field{Class: classBasic, ID: 38}
-	TunSrc     = Field{Class: classNXM, ID: 31}
-	TunDst     = Field{Class: classNXM, ID: 32}
-	TunIPv6Src = Field{Class: classNXM, ID: 109}
-	TunIPv6Dst = Field{Class: classNXM, ID: 110}
+// Name is a match field that this package knows by name.
+type Name uint32
+
+// Field returns the field's class and number.
+func (n Name) Field() Field { return Field{Class: uint16(n >> 8), ID: uint8(n)} }
+
+const (
+	nxm   Name = classNXM << 8
+	basic Name = classBasic << 8
+)
+
+// The fields that are known, by the names of OpenFlow 1.3.5 §7.2.3.7 and, for
+// Tun*, of ovs-fields(7).
+const (
+	InPort     = basic + 0
+	Metadata   = basic + 2
+	EthDst     = basic + 3
+	EthSrc     = basic + 4
+	EthType    = basic + 5
+	VLANVID    = basic + 6
+	VLANPCP    = basic + 7
+	IPDSCP     = basic + 8
+	IPECN      = basic + 9
+	IPProto    = basic + 10
+	IPv4Src    = basic + 11
+	IPv4Dst    = basic + 12
+	TCPSrc     = basic + 13
+	TCPDst     = basic + 14
+	UDPSrc     = basic + 15
+	UDPDst     = basic + 16
+	SCTPSrc    = basic + 17
+	SCTPDst    = basic + 18
+	ICMPv4Type = basic + 19
+	ICMPv4Code = basic + 20
+	ARPOp      = basic + 21
+	ARPSPA     = basic + 22
+	ARPTPA     = basic + 23
+	ARPSHA     = basic + 24
+	ARPTHA     = basic + 25
+	IPv6Src    = basic + 26
+	IPv6Dst    = basic + 27
+	ICMPv6Type = basic + 29
+	ICMPv6Code = basic + 30
+	NDTarget   = basic + 31
+	NDSLL      = basic + 32
+	NDTLL      = basic + 33
+	TunnelID   = basic + 38
+	TunSrc     = nxm + 31
+	TunDst     = nxm + 32
+	TunIPv6Src = nxm + 109
+	TunIPv6Dst = nxm + 110
 )
 
 // Reg returns register n, 0 to 15.
-func Reg(n uint8) Field { return Field{Class: classNXM, ID: n} }
+func Reg(n uint8) Name { return nxm + Name(n) }
 
 // form is how ovs-ofctl prints a field's value.
 type form uint8
@@ -61,21 +73,48 @@ const (
 	formMAC
 	formIPv4
 	formIPv6
-	formPort
-	formVLAN // dl_vlan=N, or vlan_tci=V/M
+	formPort // never masked
+	formVLAN // together with formPCP: see vlanText
+	formPCP
 	formDSCP // as the whole ToS byte
 )
 
 // known describes a field of which the text is known.
 type known struct {
-	field Field
-	name  string // in a match
-	set   string // in set_field
+	name  Name
+	match string // its name in a match
+	set   string // its name in set_field
 	width int    // bytes
 	form  form
 }
 
-// fields are the known fields in the order in which ovs-ofctl prints them.
+// needs returns the EtherType and the IP protocol, empty for any, that tell the
+// field from the others of its name in a match.
+func (k known) needs() (ethType, proto string) {
+	switch k.name {
+	case TCPSrc, TCPDst:
+		return "", protoTCP
+	case UDPSrc, UDPDst:
+		return "", protoUDP
+	case SCTPSrc, SCTPDst:
+		return "", protoSCTP
+	case ICMPv4Type, ICMPv4Code:
+		return etherIPv4, protoICMPv4
+	case ICMPv6Type, ICMPv6Code:
+		return etherIPv6, protoICMPv6
+	}
+	return "", ""
+}
+
+// named reports whether k's name in a match with these fields means k.
+func (k known) named(fields []OXM) bool {
+	ethType, proto := k.needs()
+	m := Match(fields)
+	return (ethType == "" || m.exact(EthType) == ethType) && (proto == "" || m.exact(IPProto) == proto)
+}
+
+// fields are the known fields in the order in which ovs-ofctl prints them. Like
+// shorthands it is a table that nothing ever writes.
 var fields = []known{
 	{Reg(0), "reg0", "reg0", 4, formHex},
 	{Reg(1), "reg1", "reg1", 4, formHex},
@@ -101,7 +140,7 @@ var fields = []known{
 	{Metadata, "metadata", "metadata", 8, formHex},
 	{InPort, "in_port", "in_port_oxm", 4, formPort},
 	{VLANVID, "dl_vlan", "vlan_vid", 2, formVLAN},
-	{VLANPCP, "dl_vlan_pcp", "vlan_pcp", 1, formDecimal},
+	{VLANPCP, "dl_vlan_pcp", "vlan_pcp", 1, formPCP},
 	{EthSrc, "dl_src", "eth_src", 6, formMAC},
 	{EthDst, "dl_dst", "eth_dst", 6, formMAC},
 	{EthType, "dl_type", "eth_type", 2, formHex4},
@@ -128,27 +167,6 @@ var fields = []known{
 	{TCPDst, "tp_dst", "tcp_dst", 2, formDecimal},
 	{UDPSrc, "tp_src", "udp_src", 2, formDecimal},
 	{UDPDst, "tp_dst", "udp_dst", 2, formDecimal},
-}
-
-// shorthand is a word that stands for an EtherType and an IP protocol.
-type shorthand struct {
-	name    string
-	ethType string
-	proto   string // empty: any
-}
-
-// shorthands has the longer ones before those that they imply.
-var shorthands = []shorthand{
-	{"icmp", "\x08\x00", "\x01"},
-	{"tcp", "\x08\x00", "\x06"},
-	{"udp", "\x08\x00", "\x11"},
-	{"sctp", "\x08\x00", "\x84"},
-	{"icmp6", "\x86\xdd", "\x3a"},
-	{"tcp6", "\x86\xdd", "\x06"},
-	{"udp6", "\x86\xdd", "\x11"},
-	{"sctp6", "\x86\xdd", "\x84"},
-	{"ip", "\x08\x00", ""},
-	{"ipv6", "\x86\xdd", ""},
-	{"arp", "\x08\x06", ""},
-	{"rarp", "\x80\x35", ""},
+	{SCTPSrc, "tp_src", "sctp_src", 2, formDecimal},
+	{SCTPDst, "tp_dst", "sctp_dst", 2, formDecimal},
 }

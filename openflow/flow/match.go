@@ -8,8 +8,8 @@ import (
 )
 
 // NewMatch returns the conjunction of fields: sorted, values reduced to the
-// bits that their masks leave, masks of ones alone left out. That each field
-// comes at most once is for the caller to see to.
+// bits that their masks leave, masks of all the field's bits left out. That
+// each field comes at most once is for the caller to see to.
 func NewMatch(fields ...OXM) Match {
 	if len(fields) == 0 {
 		return nil
@@ -29,7 +29,9 @@ func (x OXM) canonical() OXM {
 	if x.Mask == "" || len(x.Mask) != len(x.Value) {
 		return x
 	}
-	if strings.Count(x.Mask, "\xff") == len(x.Mask) {
+	// A VLAN ID with the bit for "tagged" has 13 bits, OpenFlow 1.3.5 §7.2.3.7.
+	whole := strings.Count(x.Mask, "\xff") == len(x.Mask)
+	if whole || x.Mask == vlanMask && x.Field == VLANVID.Field() && x.Value[0]&^vlanMask[0] == 0 {
 		x.Mask = ""
 		return x
 	}
@@ -40,6 +42,9 @@ func (x OXM) canonical() OXM {
 	x.Value = string(v)
 	return x
 }
+
+// vlanMask is the mask of all bits of VLANVID.
+const vlanMask = "\x1f\xff"
 
 // Get returns the field's entry in m.
 func (m Match) Get(f Field) (OXM, bool) {
@@ -52,8 +57,8 @@ func (m Match) Get(f Field) (OXM, bool) {
 }
 
 // exact returns the field's value where it is matched without a mask.
-func (m Match) exact(f Field) string {
-	x, _ := m.Get(f)
+func (m Match) exact(n Name) string {
+	x, _ := m.Get(n.Field())
 	if x.Mask != "" {
 		return ""
 	}
@@ -61,10 +66,12 @@ func (m Match) exact(f Field) string {
 }
 
 // Exact matches a value of the field's width, big endian.
-func Exact(f Field, value string) OXM { return OXM{Field: f, Value: value} }
+func Exact(n Name, value string) OXM { return OXM{Field: n.Field(), Value: value} }
 
 // Masked matches the bits of value that are ones in mask.
-func Masked(f Field, value, mask string) OXM { return OXM{Field: f, Value: value, Mask: mask} }
+func Masked(n Name, value, mask string) OXM {
+	return OXM{Field: n.Field(), Value: value, Mask: mask}
+}
 
 // MatchInPort matches frames that came in on port.
 func MatchInPort(port uint32) OXM { return Exact(InPort, be32(port)) }

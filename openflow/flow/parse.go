@@ -1,15 +1,14 @@
 package flow
 
 import (
+	"errors"
 	"fmt"
-	"net/netip"
-	"strconv"
 	"strings"
 )
 
 // Parse reads one flow as String and ovs-ofctl dump-flows print it. Statistics
 // are ignored; a missing priority is 32768. A field or action that is not known
-// here is an error that names it.
+// here is an error that names it, and so is anything given twice.
 func Parse(line string) (Flow, error) {
 	f, err := parse(strings.TrimSpace(line))
 	if err != nil {
@@ -23,14 +22,14 @@ func parse(line string) (Flow, error) {
 	if !ok {
 		return Flow{}, fmt.Errorf("no actions= in %q", line)
 	}
-	p := parser{Flow: Flow{Priority: defaultPriority}}
+	p := parser{Flow: Flow{Priority: defaultPriority}, seen: map[string]bool{}}
 	for _, token := range strings.FieldsFunc(head, func(r rune) bool { return r == ',' || r == ' ' }) {
 		if err := p.token(token); err != nil {
 			return Flow{}, err
 		}
 	}
-	if p.has(p.oxms, VLANPCP) && !p.has(p.oxms, VLANVID) {
-		return Flow{}, fmt.Errorf("dl_vlan_pcp without dl_vlan")
+	if err := p.finishVLAN(); err != nil {
+		return Flow{}, err
 	}
 	p.Match = NewMatch(p.oxms...)
 	for i := 1; i < len(p.Match); i++ {
@@ -38,7 +37,7 @@ func parse(line string) (Flow, error) {
 			return Flow{}, fmt.Errorf("a match field twice in %q", head)
 		}
 	}
-	actions, err := parseActions(strings.TrimSpace(tail))
+	actions, err := parseActions(strings.TrimSpace(tail), 0)
 	p.Actions = actions
 	return p.Flow, err
 }
@@ -46,15 +45,15 @@ func parse(line string) (Flow, error) {
 type parser struct {
 	Flow
 	oxms []OXM
-}
-
-func (p *parser) has(list []OXM, f Field) bool {
-	_, ok := Match(list).Get(f)
-	return ok
+	seen map[string]bool // names of tokens
 }
 
 func (p *parser) token(token string) error {
 	name, value, valued := strings.Cut(token, "=")
+	if p.seen[name] {
+		return fmt.Errorf("%s twice", name)
+	}
+	p.seen[name] = true
 	if !valued {
 		return p.word(name)
 	}
@@ -70,7 +69,13 @@ func (p *parser) token(token string) error {
 		err = small(&p.IdleTimeout, token, value, 16)
 	case "hard_timeout":
 		err = small(&p.HardTimeout, token, value, 16)
+	case "flags":
+		var flags uint16
+		err = small(&flags, token, value, 16)
+		p.Flags |= flags
 	case "duration", "n_packets", "n_bytes", "idle_age", "hard_age":
+	case "vlan_tci":
+		err = p.tci(value)
 	default:
 		var x OXM
 		x, err = p.field(name, value)
@@ -80,15 +85,19 @@ func (p *parser) token(token string) error {
 }
 
 // word takes a flag or a protocol.
-func (p *parser) word(name string) error {
-	for i, flag := range flagNames {
-		if name == flag {
-			p.Flags |= 1 << i
+func (p *parser) word(word string) error {
+	for bit := 0; ; bit++ {
+		name, ok := flagName(bit)
+		if !ok {
+			break
+		}
+		if name == word {
+			p.Flags |= 1 << bit
 			return nil
 		}
 	}
 	for _, s := range shorthands {
-		if name == s.name {
+		if s.name == word {
 			p.oxms = append(p.oxms, Exact(EthType, s.ethType))
 			if s.proto != "" {
 				p.oxms = append(p.oxms, Exact(IPProto, s.proto))
@@ -96,129 +105,71 @@ func (p *parser) word(name string) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("unknown word %q", name)
+	return fmt.Errorf("unknown word %q", word)
 }
 
 // field reads a match field. Names that several fields share are told apart by
 // the protocol, which ovs-ofctl prints before them.
 func (p *parser) field(name, value string) (OXM, error) {
-	if name == "vlan_tci" {
-		return known{field: VLANVID, width: 2, form: formHex4}.parse(name, value)
+	if strings.HasPrefix(name, "oxm_") {
+		return parseRaw(name, value)
 	}
-	if name == "dl_vlan" {
-		v, err := parseUint(name+"="+value, value, 12)
-		return known{field: VLANVID}.number(2, v|0x1000), err
-	}
-	proto, six := Match(p.oxms).exact(IPProto), Match(p.oxms).exact(EthType) == "\x86\xdd"
+	shared := false
 	for _, k := range fields {
-		switch k.field {
-		case TCPSrc, TCPDst:
-			if proto != "\x06" {
-				continue
+		switch {
+		case k.match != name:
+		case !k.named(p.oxms):
+			shared = true
+		case k.form == formVLAN:
+			vid, err := parseUint(name+"="+value, value, 12)
+			return Exact(VLANVID, be64(vid | 0x1000)[6:]), err
+		default:
+			x, err := k.parse(name, value)
+			if err == nil && !k.fits(x) {
+				err = fmt.Errorf("%s=%s: out of range, or a mask on a field that takes none", name, value)
 			}
-		case UDPSrc, UDPDst:
-			if proto != "\x11" {
-				continue
-			}
-		case ICMPv4Type, ICMPv4Code:
-			if six {
-				continue
-			}
+			return x.canonical(), err
 		}
-		if k.name == name {
-			return k.parse(name, value)
-		}
+	}
+	if shared {
+		return OXM{}, fmt.Errorf("match field %q before the protocol that it belongs to", name)
 	}
 	return OXM{}, fmt.Errorf("unknown match field %q", name)
 }
 
-func (k known) number(width int, v uint64) OXM { return Exact(k.field, be64(v)[8-width:]) }
-
-// parse reads a value with its mask; name is for the error.
-func (k known) parse(name, value string) (OXM, error) {
-	text, mask, masked := strings.Cut(value, "/")
-	x := OXM{Field: k.field}
-	var err error
-	if x.Value, err = k.bytes(text); err == nil && masked {
-		ones, e := strconv.Atoi(mask)
-		if e == nil && (k.form == formIPv4 || k.form == formIPv6) && ones >= 0 && ones <= 8*k.width {
-			x.Mask = string(prefixMask(k.width, ones))
-		} else {
-			x.Mask, err = k.bytes(mask)
-		}
-	}
+// tci reads a VLAN tag whole, as OpenFlow 1.0 has it: see vlanText.
+func (p *parser) tci(value string) error {
+	k := known{width: 2, form: formHex4}
+	x, err := k.parse("vlan_tci", value)
 	if err != nil {
-		return OXM{}, fmt.Errorf("%s=%s: %w", name, value, err)
+		return err
 	}
-	if k.form == formHex4 && k.field == VLANVID && x.Mask == "\x1f\xff" {
-		x.Mask = ""
+	tci, mask := number(x.Value), uint64(0xffff)
+	if x.Mask != "" {
+		mask = number(x.Mask)
 	}
-	return x.canonical(), nil
-}
-
-// bytes reads one value or mask.
-func (k known) bytes(text string) (string, error) {
-	switch k.form {
-	case formMAC:
-		return parseMAC(text)
-	case formIPv4, formIPv6:
-		a, err := netip.ParseAddr(text)
-		if err != nil || len(a.AsSlice()) != k.width || a.Zone() != "" {
-			return "", fmt.Errorf("%q is not an address of %d bytes", text, k.width)
+	switch mask & 0xe000 {
+	case 0:
+	case 0xe000:
+		if mask == 0xe000 {
+			return fmt.Errorf("vlan_tci=%s: a priority without a VLAN", value)
 		}
-		return string(a.AsSlice()), nil
-	case formPort:
-		return parsePort(text)
+		p.oxms = append(p.oxms, Exact(VLANPCP, string([]byte{byte(tci >> 13)})))
+	default:
+		return fmt.Errorf("vlan_tci=%s: a part of the priority", value)
 	}
-	v, err := strconv.ParseUint(text, 0, 8*k.width)
-	if err != nil {
-		return "", fmt.Errorf("%q is not a number of %d bytes", text, k.width)
-	}
-	if k.form == formDSCP {
-		v >>= 2
-	}
-	return be64(v)[8-k.width:], nil
+	p.oxms = append(p.oxms, Masked(VLANVID, be64(tci & mask & 0x1fff)[6:], be64(mask & 0x1fff)[6:]))
+	return nil
 }
 
-func parseMAC(text string) (string, error) {
-	parts := strings.Split(text, ":")
-	if len(parts) != 6 {
-		return "", fmt.Errorf("%q is not an Ethernet address", text)
+// finishVLAN adds what a priority alone implies: that there is a tag.
+func (p *parser) finishVLAN() error {
+	if !p.seen["dl_vlan_pcp"] || p.seen["dl_vlan"] {
+		return nil
 	}
-	mac := make([]byte, 6)
-	for i, part := range parts {
-		v, err := strconv.ParseUint(part, 16, 8)
-		if err != nil {
-			return "", fmt.Errorf("%q is not an Ethernet address", text)
-		}
-		mac[i] = byte(v)
+	if p.seen["vlan_tci"] {
+		return errors.New("dl_vlan_pcp beside vlan_tci")
 	}
-	return string(mac), nil
-}
-
-func parsePort(text string) (string, error) {
-	for port, name := range reservedPorts {
-		if name == text {
-			return be32(port), nil
-		}
-	}
-	v, err := strconv.ParseUint(text, 10, 32)
-	if err != nil {
-		return "", fmt.Errorf("%q is not a port", text)
-	}
-	return be32(uint32(v)), nil
-}
-
-func parseUint(token, value string, bits int) (uint64, error) {
-	v, err := strconv.ParseUint(value, 0, bits)
-	if err != nil {
-		return 0, fmt.Errorf("%s: not a number of %d bits", token, bits)
-	}
-	return v, nil
-}
-
-func small[T uint8 | uint16](to *T, token, value string, bits int) error {
-	v, err := parseUint(token, value, bits)
-	*to = T(v)
-	return err
+	p.oxms = append(p.oxms, Masked(VLANVID, "\x10\x00", "\x10\x00"))
+	return nil
 }

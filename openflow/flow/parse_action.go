@@ -1,17 +1,20 @@
 package flow
 
 import (
+	"encoding/hex"
 	"fmt"
 	"strings"
 )
 
-func parseActions(text string) (Actions, error) {
+// parseActions reads what stands after "actions=". inside counts the
+// write_actions around it.
+func parseActions(text string, inside int) (Actions, error) {
 	if text == "drop" {
 		return nil, nil
 	}
 	var list Actions
 	for _, token := range splitActions(text) {
-		a, err := parseAction(token)
+		a, err := parseAction(token, inside)
 		if err != nil {
 			return nil, err
 		}
@@ -40,10 +43,15 @@ func splitActions(text string) []string {
 	return append(out, text[start:])
 }
 
-func parseAction(token string) (Action, error) {
-	if inner, ok := strings.CutPrefix(token, "write_actions("); ok && strings.HasSuffix(inner, ")") {
-		list, err := parseActions(strings.TrimSuffix(inner, ")"))
-		return WriteActions{list}, err
+func parseAction(token string, inside int) (Action, error) {
+	if name, body, ok := parenthesized(token); ok {
+		return parseParenthesized(token, name, body, inside)
+	}
+	if token == "clear_actions" {
+		return ClearActions{}, nil
+	}
+	if port, ok := namedPort(token); ok && port != PortController {
+		return Output{Port: port}, nil
 	}
 	name, value, _ := strings.Cut(token, ":")
 	switch name {
@@ -62,17 +70,40 @@ func parseAction(token string) (Action, error) {
 	case "goto_table":
 		id, err := parseUint(token, value, 8)
 		return GotoTable{uint8(id)}, err
-	case "clear_actions":
-		return ClearActions{}, nil
 	case "write_metadata":
 		return parseWriteMetadata(token, value)
 	case "set_field":
 		return parseSetField(token, value)
 	}
-	for port, reserved := range reservedPorts {
-		if token == reserved {
-			return Output{Port: port}, nil
+	return nil, fmt.Errorf("unknown action %q", token)
+}
+
+// parenthesized cuts name(body).
+func parenthesized(token string) (name, body string, ok bool) {
+	name, body, ok = strings.Cut(token, "(")
+	if !ok || !strings.HasSuffix(body, ")") {
+		return "", "", false
+	}
+	return name, strings.TrimSuffix(body, ")"), true
+}
+
+func parseParenthesized(token, name, body string, inside int) (Action, error) {
+	switch name {
+	case "write_actions":
+		if inside > 0 {
+			return nil, fmt.Errorf("write_actions within write_actions")
 		}
+		list, err := parseActions(body, inside+1)
+		return WriteActions{list}, err
+	case "raw", "raw_instruction":
+		b, err := hex.DecodeString(body)
+		if err != nil {
+			return nil, fmt.Errorf("%s: not in hexadecimal", token)
+		}
+		if name == "raw" {
+			return Raw{string(b)}, nil
+		}
+		return RawInstruction{string(b)}, nil
 	}
 	return nil, fmt.Errorf("unknown action %q", token)
 }
@@ -88,15 +119,20 @@ func parseWriteMetadata(token, value string) (Action, error) {
 }
 
 func parseSetField(token, value string) (Action, error) {
-	text, name, ok := strings.Cut(value, "->")
+	text, name, _ := strings.Cut(value, "->")
+	if strings.HasPrefix(name, "oxm_") {
+		x, err := parseRaw(name, text)
+		return SetField{x}, err
+	}
 	for _, k := range fields {
-		if !ok || k.set != name {
+		if k.set != name {
 			continue
 		}
-		if k.form == formVLAN || k.form == formDSCP {
-			k.form = formDecimal
-		}
+		k = k.setting()
 		x, err := k.parse(name, text)
+		if err == nil && !k.fits(x) {
+			err = fmt.Errorf("%s: a mask on a field that takes none", token)
+		}
 		return SetField{x}, err
 	}
 	return nil, fmt.Errorf("unknown action %q", token)

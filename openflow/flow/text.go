@@ -1,30 +1,27 @@
 package flow
 
 import (
-	"encoding/binary"
 	"fmt"
-	"math/bits"
-	"net/netip"
-	"strconv"
 	"strings"
 )
 
 // defaultPriority is what ovs-ofctl leaves out.
 const defaultPriority = 32768
 
-// reservedPorts and flagNames are as ovs-ofctl prints them.
-var (
-	reservedPorts = map[uint32]string{
-		PortInPort: "IN_PORT", PortTable: "TABLE", PortNormal: "NORMAL", PortFlood: "FLOOD",
-		PortAll: "ALL", PortController: "CONTROLLER", PortLocal: "LOCAL", PortAny: "ANY",
+// flagName returns a flag's name as ovs-ofctl prints it, by the number of its
+// bit.
+func flagName(bit int) (string, bool) {
+	names := [...]string{"send_flow_rem", "check_overlap", "reset_counts", "no_packet_counts", "no_byte_counts"}
+	if bit >= len(names) {
+		return "", false
 	}
-	flagNames = []string{"send_flow_rem", "check_overlap", "reset_counts", "no_packet_counts", "no_byte_counts"}
-)
-
-func portName(p uint32) string { return reservedPorts[p] }
+	return names[bit], true
+}
 
 // String returns the flow as ovs-ofctl dump-flows --no-stats --no-names prints
-// it with OpenFlow 1.3, except that cookie and table are never left out.
+// it with OpenFlow 1.3, except that cookie and table are never left out. What
+// ovs-ofctl has no words for is printed so that Parse reads it back: fields as
+// oxm_CLASS_NUMBER, raw actions as raw(HEX), flags without a name as flags=0x….
 func (f Flow) String() string { return "cookie=" + hex0(f.Cookie) + ", " + f.Text() }
 
 // Text returns the flow as String does, without the cookie.
@@ -37,11 +34,7 @@ func (f Flow) Text() string {
 	if f.HardTimeout != 0 {
 		fmt.Fprintf(&b, "hard_timeout=%d, ", f.HardTimeout)
 	}
-	for i, name := range flagNames {
-		if f.Flags>>i&1 != 0 {
-			b.WriteString(name + " ")
-		}
-	}
+	b.WriteString(flagsText(f.Flags))
 	m := f.Match.String()
 	if f.Priority != defaultPriority {
 		fmt.Fprintf(&b, "priority=%d", f.Priority)
@@ -57,6 +50,24 @@ func (f Flow) Text() string {
 	return b.String()
 }
 
+func flagsText(flags uint16) string {
+	text := ""
+	for bit := 0; ; bit++ {
+		name, ok := flagName(bit)
+		if !ok {
+			break
+		}
+		if flags>>bit&1 != 0 {
+			text += name + " "
+			flags &^= 1 << bit
+		}
+	}
+	if flags != 0 {
+		text += fmt.Sprintf("flags=%#x ", flags)
+	}
+	return text
+}
+
 // String returns the match as ovs-ofctl prints it, without the priority; empty
 // if it matches everything. Different matches have different texts.
 func (m Match) String() string {
@@ -66,145 +77,44 @@ func (m Match) String() string {
 		parts = append(parts, short.name)
 	}
 	for _, k := range fields {
-		x, ok := m.Get(k.field)
-		if !ok || len(x.Value) != k.width {
+		x, ok := m.Get(k.name.Field())
+		if !ok || !m.printable(k, x) {
 			continue
 		}
-		if hasShort && (k.field == EthType || k.field == IPProto && short.proto != "") {
-			continue
+		switch {
+		case hasShort && (k.name == EthType || k.name == IPProto && short.proto != ""):
+		case k.form == formVLAN:
+			parts = append(parts, m.vlanText(x))
+		case k.form == formPCP: // with the VLAN
+		default:
+			parts = append(parts, k.match+"="+k.value(x))
 		}
-		if k.form == formVLAN {
-			parts = append(parts, vlanText(x))
-			continue
-		}
-		parts = append(parts, k.name+"="+k.value(x))
 	}
 	for _, x := range m {
-		if k, ok := lookup(x.Field); !ok || len(x.Value) != k.width {
+		if k, ok := lookup(x.Field); !ok || !m.printable(k, x) {
 			parts = append(parts, rawName(x.Field)+"="+rawValue(x))
 		}
 	}
 	return strings.Join(parts, ",")
 }
 
-func (m Match) shorthand() (shorthand, bool) {
-	t, p := m.exact(EthType), m.exact(IPProto)
-	for _, s := range shorthands {
-		if s.ethType == t && (s.proto == "" || s.proto == p) {
-			return s, true
-		}
+// printable reports whether k's own name and form can tell x, which is of field
+// k, from all else.
+func (m Match) printable(k known, x OXM) bool {
+	if k.form == formPCP {
+		vid, ok := m.Get(VLANVID.Field())
+		vlan, _ := lookup(VLANVID.Field())
+		// A mask of nothing would be lost beside the priority's bits.
+		return ok && vlan.fits(vid) && vid.Mask != "\x00\x00" && k.fits(x)
 	}
-	return shorthand{}, false
+	return k.fits(x) && k.named(m)
 }
 
 func lookup(f Field) (known, bool) {
 	for _, k := range fields {
-		if k.field == f {
+		if k.name.Field() == f {
 			return k, true
 		}
 	}
 	return known{}, false
 }
-
-// value returns x's value, and its mask where it has one.
-func (k known) value(x OXM) string {
-	switch k.form {
-	case formMAC:
-		if x.Mask != "" {
-			return macText(x.Value) + "/" + macText(x.Mask)
-		}
-		return macText(x.Value)
-	case formIPv4, formIPv6:
-		return ipText(x)
-	}
-	v, m := number(x.Value), number(x.Mask)
-	if k.form == formDSCP {
-		v, m = v<<2, m<<2
-	}
-	switch {
-	case k.form == formHex4 && x.Mask == "":
-		return fmt.Sprintf("0x%04x", v)
-	case k.form == formHex4:
-		return fmt.Sprintf("0x%04x/0x%04x", v, m)
-	case x.Mask != "":
-		return hex(v) + "/" + hex(m)
-	case k.form == formHex:
-		return hex(v)
-	case k.form == formPort && portName(uint32(v)) != "":
-		return portName(uint32(v))
-	}
-	return strconv.FormatUint(v, 10)
-}
-
-// vlanText prints a VLAN the way of OpenFlow 1.0's TCI, of which bit 12 says
-// that there is a tag.
-func vlanText(x OXM) string {
-	v, m := number(x.Value), uint64(0x1fff)
-	if x.Mask != "" {
-		m = number(x.Mask)
-	}
-	if m == 0x1fff && v&0x1000 != 0 {
-		return fmt.Sprintf("dl_vlan=%d", v&0xfff)
-	}
-	return fmt.Sprintf("vlan_tci=0x%04x/0x%04x", v, m)
-}
-
-func macText(b string) string {
-	return fmt.Sprintf("%02x:%02x:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3], b[4], b[5])
-}
-
-func ipText(x OXM) string {
-	a, _ := netip.AddrFromSlice([]byte(x.Value))
-	if x.Mask == "" {
-		return a.String()
-	}
-	ones := 0
-	for i := range len(x.Mask) {
-		ones += bits.OnesCount8(x.Mask[i])
-	}
-	if x.Mask == string(prefixMask(len(x.Mask), ones)) {
-		return fmt.Sprintf("%s/%d", a, ones)
-	}
-	m, _ := netip.AddrFromSlice([]byte(x.Mask))
-	return a.String() + "/" + m.String()
-}
-
-func prefixMask(n, ones int) []byte {
-	b := make([]byte, n)
-	for i := range ones {
-		b[i/8] |= 0x80 >> (i % 8)
-	}
-	return b
-}
-
-// rawName names a field that has no name here; an experimenter's with its ID.
-func rawName(f Field) string {
-	if f.Class == classExp {
-		return fmt.Sprintf("oxm_%04x_%d_%08x", f.Class, f.ID, f.Exp)
-	}
-	return fmt.Sprintf("oxm_%04x_%d", f.Class, f.ID)
-}
-
-func rawValue(x OXM) string {
-	if x.Mask == "" {
-		return fmt.Sprintf("0x%x", x.Value)
-	}
-	return fmt.Sprintf("0x%x/0x%x", x.Value, x.Mask)
-}
-
-// number reads up to 8 bytes, big endian.
-func number(b string) uint64 {
-	var w [8]byte
-	copy(w[8-len(b):], b)
-	return binary.BigEndian.Uint64(w[:])
-}
-
-// hex prints as C's %#x does: zero has no 0x.
-func hex(v uint64) string {
-	if v == 0 {
-		return "0"
-	}
-	return hex0(v)
-}
-
-func hex0(v uint64) string { return "0x" + strconv.FormatUint(v, 16) }
