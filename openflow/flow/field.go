@@ -67,7 +67,7 @@ func Reg(n uint8) Name { return nxm + Name(n) }
 type form uint8
 
 const (
-	formDecimal form = iota // masked: hexadecimal
+	formDecimal form = iota // masked: 0x and hexadecimal
 	formHex                 // as C's %#x: zero is 0
 	formHex4                // 0x and four digits
 	formMAC

@@ -6,10 +6,10 @@ import (
 	"ovsmesh/openflow/flow"
 )
 
-// TestParseAndPrint holds lines as Open vSwitch 3.1 printed them, completed by
-// the cookie and table that it leaves out.
-func TestParseAndPrint(t *testing.T) {
-	for _, line := range []string{
+// lines are flows as Open vSwitch 3.1 prints them, completed by the cookie
+// and table that it leaves out when they are 0.
+func lines() []string {
+	return []string{
 		"cookie=0x0, table=0, in_port=3 actions=drop",
 		"cookie=0x0, table=0, actions=drop",
 		"cookie=0x0, table=0, priority=0 actions=NORMAL",
@@ -32,7 +32,22 @@ func TestParseAndPrint(t *testing.T) {
 		"cookie=0x0, table=1, priority=8,ip,in_port=1,nw_src=10.0.0.1,nw_dst=224.0.0.0/24,nw_tos=4,nw_ecn=1 actions=set_field:02:00:00:00:00:01->eth_dst,set_field:0x67->tun_id,output:3",
 		"cookie=0x0, table=1, priority=6,tun_id=0x67/0xff,tun_dst=1.2.3.0/24,dl_vlan=5,dl_vlan_pcp=3,dl_src=02:00:00:00:00:01 actions=write_metadata:0x5/0xffffffff,goto_table:2",
 		"cookie=0x0, table=1, priority=5,reg0=0x5,reg1=0x3/0xff,tun_id=0x67,tun_src=1.2.3.4,metadata=0x5/0xffffffff,in_port=3,dl_dst=01:00:00:00:00:00/01:00:00:00:00:00 actions=output:3,output:4,IN_PORT,LOCAL,CONTROLLER:128,FLOOD,ALL",
-	} {
+		"cookie=0x0, table=2, priority=1,sctp,tp_src=5,tp_dst=0x10/0xfff0 actions=drop",
+		"cookie=0x0, table=2, priority=2,sctp6,tp_dst=5 actions=drop",
+		"cookie=0x0, table=2, priority=3,dl_vlan_pcp=3 actions=drop",
+		"cookie=0x0, table=2, priority=4,vlan_tci=0x7005/0xf00f actions=drop",
+		"cookie=0x0, table=2, priority=5,vlan_tci=0x1005/0x100f actions=drop",
+		"cookie=0x0, table=2, priority=6,ipv6,ipv6_src=::1.2.3.4,ipv6_dst=::1/::255.255.0.255 actions=drop",
+		"cookie=0x0, table=2, priority=7,ipv6,ipv6_src=::ffff:1.2.3.4,ipv6_dst=::0.5.0.0/112 actions=drop",
+		"cookie=0x0, table=2, priority=8,icmp6,icmp_type=136,nd_target=fe80::/ffff::ff,nd_tll=02:00:00:00:00:00/ff:00:00:00:00:ff actions=drop",
+		"cookie=0x0, table=2, priority=9,arp,arp_spa=10.0.0.0/8,arp_tpa=10.0.0.1/255.0.0.255,arp_sha=01:00:00:00:00:00/01:00:00:00:00:00 actions=drop",
+		"cookie=0x0, table=2, priority=10,icmp,icmp_type=8,icmp_code=0 actions=drop",
+		"cookie=0x0, table=2, priority=11,tun_src=10.0.0.0/8,dl_src=00:00:00:00:00:01/00:00:00:00:00:ff actions=drop",
+	}
+}
+
+func TestParseAndPrint(t *testing.T) {
+	for _, line := range lines() {
 		f, err := flow.Parse(line)
 		if err != nil {
 			t.Errorf("%s: %v", line, err)
@@ -40,6 +55,37 @@ func TestParseAndPrint(t *testing.T) {
 		}
 		if got := f.String(); got != line {
 			t.Errorf("got  %s\nwant %s", got, line)
+		}
+	}
+}
+
+// TestOwnForms prints what ovs-ofctl has no words for.
+func TestOwnForms(t *testing.T) {
+	for _, c := range []struct {
+		f    flow.Flow
+		want string
+	}{
+		{flow.Flow{}, "cookie=0x0, table=0, priority=0 actions=drop"},
+		{flow.Flow{Priority: 1, Match: flow.NewMatch(flow.OXM{Field: flow.Field{Class: 0x8000, ID: 99}, Value: "\x01\x02", Mask: "\xff\x0f"})},
+			"cookie=0x0, table=0, priority=1,oxm_8000_99=0x0102/0xff0f actions=drop"},
+		{flow.Flow{Priority: 1, Match: flow.NewMatch(flow.OXM{Field: flow.Field{Class: 0xffff, ID: 42, Exp: 0x4f4e4600}, Value: "\x00"})},
+			"cookie=0x0, table=0, priority=1,oxm_ffff_42_4f4e4600=0x00 actions=drop"},
+		{flow.Flow{Priority: 1, Match: flow.NewMatch(flow.Exact(flow.InPort, "\x01"))}, // a field of another width
+			"cookie=0x0, table=0, priority=1,oxm_8000_0=0x01 actions=drop"},
+		{flow.Flow{Priority: 1, Match: flow.NewMatch(flow.Exact(flow.TCPDst, "\x00\x50"))}, // without its protocol
+			"cookie=0x0, table=0, priority=1,oxm_8000_14=0x0050 actions=drop"},
+		{flow.Flow{Priority: 1, Match: flow.NewMatch(flow.Exact(flow.VLANPCP, "\x03"))}, // without a tag
+			"cookie=0x0, table=0, priority=1,oxm_8000_7=0x03 actions=drop"},
+		{flow.Flow{Flags: 0x8001}, "cookie=0x0, table=0, send_flow_rem flags=0x8000 priority=0 actions=drop"},
+		{flow.Flow{Actions: flow.Actions{flow.Raw{Bytes: "\x00\x0b\x00\x08\x00\x00\x00\x00"}, flow.RawInstruction{Bytes: "\xff\xff"}}},
+			"cookie=0x0, table=0, priority=0 actions=raw(000b000800000000),raw_instruction(ffff)"},
+		{flow.Flow{Actions: flow.Actions{flow.WriteActions{}}}, // a switch drops it
+			"cookie=0x0, table=0, priority=0 actions=write_actions(drop)"},
+		{flow.Flow{Actions: flow.Actions{flow.SetField{OXM: flow.Masked(flow.Reg(3), "\x00\x00\x00\xff", "\x00\x00\x00\x0f")}}},
+			"cookie=0x0, table=0, priority=0 actions=set_field:0xff/0xf->reg3"},
+	} {
+		if got := c.f.String(); got != c.want {
+			t.Errorf("got  %s\nwant %s", got, c.want)
 		}
 	}
 }

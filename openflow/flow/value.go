@@ -55,8 +55,10 @@ func (k known) value(x OXM) string {
 		return fmt.Sprintf("0x%04x", v)
 	case k.form == formHex4:
 		return fmt.Sprintf("0x%04x/0x%04x", v, m)
-	case x.Mask != "":
+	case x.Mask != "" && k.form == formHex:
 		return hexText(v) + "/" + hexText(m)
+	case x.Mask != "":
+		return hex0(v) + "/" + hex0(m)
 	case k.form == formHex:
 		return hexText(v)
 	case k.form == formPort && portName(uint32(v)) != "":
