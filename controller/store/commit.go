@@ -30,28 +30,28 @@ func (s *Store) Commit(b *Batch) error {
 	if b.Empty() {
 		return nil
 	}
-	err := s.db.Update(func(tx *bolt.Tx) error {
+	err := s.update(func(w *writer) error {
 		for host, f := range b.Facts {
-			if err := put(tx, bucketFacts, host, f); err != nil {
+			if err := w.put(bucketFacts, host, f); err != nil {
 				return err
 			}
 		}
 		for id, left := range b.Left {
 			var err error
 			if left == nil {
-				err = remove(tx, bucketLeft, []string{id})
+				err = w.remove(bucketLeft, id)
 			} else {
-				err = put(tx, bucketLeft, id, left)
+				err = w.put(bucketLeft, id, left)
 			}
 			if err != nil {
 				return err
 			}
 		}
-		if err := remove(tx, bucketFacts, b.Forget); err != nil {
+		if err := w.remove(bucketFacts, b.Forget...); err != nil {
 			return err
 		}
 		for _, c := range b.Changes {
-			if err := change(tx, c); err != nil {
+			if err := w.change(c); err != nil {
 				return err
 			}
 		}
@@ -63,59 +63,42 @@ func (s *Store) Commit(b *Batch) error {
 	return nil
 }
 
-func change(tx *bolt.Tx, c *topology.Change) error {
-	for _, r := range c.PutNetworks {
-		if err := put(tx, bucketNetworks, r.Name, r); err != nil {
-			return err
-		}
-	}
-	for _, r := range c.PutHosts {
-		if err := put(tx, bucketHosts, r.Name, r); err != nil {
-			return err
-		}
-	}
-	for _, p := range c.PutPorts {
-		if err := put(tx, bucketPorts, p.Name, p); err != nil {
-			return err
-		}
-	}
+// change deletes first: what is deleted may come again under its name.
+func (w *writer) change(c *topology.Change) error {
 	err := errors.Join(
-		remove(tx, bucketNetworks, c.DeleteNetworks),
-		remove(tx, bucketHosts, c.DeleteHosts),
-		remove(tx, bucketFacts, c.DeleteHosts),
-		remove(tx, bucketPorts, c.DeletePorts),
+		w.remove(bucketNetworks, c.DeleteNetworks...),
+		w.remove(bucketHosts, c.DeleteHosts...),
+		w.remove(bucketFacts, c.DeleteHosts...),
+		w.remove(bucketPorts, c.DeletePorts...),
 	)
 	if err != nil {
 		return err
 	}
-	meta := tx.Bucket(bucketMeta)
+	for _, r := range c.PutNetworks {
+		if err := w.put(bucketNetworks, r.Name, r); err != nil {
+			return err
+		}
+	}
+	for _, r := range c.PutHosts {
+		if err := w.put(bucketHosts, r.Name, r); err != nil {
+			return err
+		}
+	}
+	for _, p := range c.PutPorts {
+		if err := w.put(bucketPorts, p.Name, p); err != nil {
+			return err
+		}
+	}
 	if c.SetKeyPools != nil {
 		b, err := json.Marshal(*c.SetKeyPools)
 		if err != nil {
 			return err
 		}
-		if err := meta.Put(keyKeyPools, b); err != nil {
+		if err := w.putBytes(bucketMeta, keyKeyPools, b); err != nil {
 			return err
 		}
 	}
-	return meta.Put(keyNextNetworkID, binary.BigEndian.AppendUint32(nil, c.NextNetworkID))
-}
-
-func put(tx *bolt.Tx, bucket []byte, key string, v any) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Errorf("%s/%s: %w", bucket, key, err)
-	}
-	return tx.Bucket(bucket).Put([]byte(key), b)
-}
-
-func remove(tx *bolt.Tx, bucket []byte, keys []string) error {
-	for _, k := range keys {
-		if err := tx.Bucket(bucket).Delete([]byte(k)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return w.putBytes(bucketMeta, keyNextNetworkID, binary.BigEndian.AppendUint32(nil, c.NextNetworkID))
 }
 
 // SetForeign keeps the flows that others had on a bridge, as encoded flow-mods,
@@ -123,11 +106,11 @@ func remove(tx *bolt.Tx, bucket []byte, keys []string) error {
 // switch drops them while the bridge is taken over or released.
 func (s *Store) SetForeign(host, bridge string, flows [][]byte) error {
 	key := host + "/" + bridge
-	err := s.db.Update(func(tx *bolt.Tx) error {
+	err := s.update(func(w *writer) error {
 		if flows == nil {
-			return tx.Bucket(bucketForeign).Delete([]byte(key))
+			return w.remove(bucketForeign, key)
 		}
-		return put(tx, bucketForeign, key, flows)
+		return w.put(bucketForeign, key, flows)
 	})
 	if err != nil {
 		return fmt.Errorf("write store: flows of others on %s: %w", key, err)

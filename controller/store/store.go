@@ -12,12 +12,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime/debug"
+	"syscall"
 	"time"
 
-	"github.com/google/uuid"
 	bolt "go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 
@@ -49,9 +49,14 @@ var (
 
 	keyVersion       = []byte("version")
 	keyUUID          = []byte("uuid")
+	keySum           = []byte("sum")
 	keyKeyPools      = []byte("keypools")
 	keyNextNetworkID = []byte("next-network-id")
 )
+
+func buckets() [][]byte {
+	return [][]byte{bucketMeta, bucketNetworks, bucketHosts, bucketPorts, bucketFacts, bucketLeft, bucketForeign}
+}
 
 // Store is an open store file.
 type Store struct {
@@ -66,93 +71,50 @@ func Open(dir string) (*Store, error) {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
 	path := filepath.Join(dir, FileName)
-	if st, err := os.Stat(path); err == nil && st.Size() > 0 {
-		if err := check(path); err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
+	db, id, err := open(path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return &Store{db: db, uuid: id}, nil
+}
+
+func open(path string) (db *bolt.DB, id string, err error) {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		if err := create(path); err != nil {
+			return nil, "", err
 		}
 	}
-	db, err := bolt.Open(path, 0o600, options(false))
+	if err := check(path); err != nil {
+		return nil, "", err
+	}
+	db, err = bolt.Open(path, 0o600, options(false))
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, openError(err))
+		return nil, "", openError(err)
 	}
-	s := &Store{db: db}
-	if err := s.init(); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), db.Close())
+	err = db.View(func(tx *bolt.Tx) error {
+		id = string(tx.Bucket(bucketMeta).Get(keyUUID))
+		return nil
+	})
+	if err != nil {
+		return nil, "", errors.Join(err, db.Close())
 	}
-	return s, nil
+	return db, id, nil
 }
 
 func options(readOnly bool) *bolt.Options {
 	return &bolt.Options{Timeout: time.Second, ReadOnly: readOnly, FreelistType: bolt.FreelistMapType}
 }
 
+// openError tells what bbolt refuses apart from what the system does.
 func openError(err error) error {
-	if errors.Is(err, berrors.ErrTimeout) {
+	var system syscall.Errno
+	switch {
+	case errors.Is(err, berrors.ErrTimeout):
 		return ErrInUse
+	case errors.As(err, &system):
+		return err
 	}
-	return err
-}
-
-// check reads the whole file without writing to it.
-func check(path string) (err error) {
-	// A page that a truncated file lacks is a memory fault, which only this
-	// turns into a panic that can be recovered from.
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("%w: %v", ErrCorrupt, r)
-		}
-	}()
-	db, err := bolt.Open(path, 0o600, options(true))
-	if err != nil {
-		if e := openError(err); errors.Is(e, ErrInUse) || os.IsPermission(err) {
-			return e
-		}
-		return fmt.Errorf("%w: %v", ErrCorrupt, err)
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	return db.View(func(tx *bolt.Tx) error {
-		st, err := os.Stat(path)
-		if err != nil {
-			return err
-		}
-		if st.Size() < tx.Size() {
-			return fmt.Errorf("%w: %d bytes of %d are there", ErrCorrupt, st.Size(), tx.Size())
-		}
-		if b := tx.Bucket(bucketMeta); b != nil {
-			v := b.Get(keyVersion)
-			if len(v) != 8 {
-				return fmt.Errorf("%w: no version in it", ErrCorrupt)
-			}
-			if got := binary.BigEndian.Uint64(v); got > version {
-				return fmt.Errorf("%w: it has version %d, this one reads up to %d", ErrNewer, got, version)
-			}
-		}
-		for err := range tx.Check() {
-			return fmt.Errorf("%w: %v", ErrCorrupt, err)
-		}
-		return nil
-	})
-}
-
-func (s *Store) init() error {
-	return s.db.Update(func(tx *bolt.Tx) error {
-		for _, name := range [][]byte{bucketMeta, bucketNetworks, bucketHosts, bucketPorts, bucketFacts, bucketLeft, bucketForeign} {
-			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
-				return err
-			}
-		}
-		meta := tx.Bucket(bucketMeta)
-		if id := meta.Get(keyUUID); id != nil {
-			s.uuid = string(id)
-			return nil
-		}
-		s.uuid = uuid.NewString()
-		return errors.Join(
-			meta.Put(keyVersion, binary.BigEndian.AppendUint64(nil, version)),
-			meta.Put(keyUUID, []byte(s.uuid)),
-		)
-	})
+	return fmt.Errorf("%w: %w", ErrCorrupt, err)
 }
 
 // UUID is the store's identity, made with it: what marks rows as ours.
