@@ -119,6 +119,7 @@ type TopologyHost struct {
 	SystemID   string           `json:"systemID"`
 	Endpoint   string           `json:"endpoint"`
 	Connected  bool             `json:"connected"`
+	Left       bool             `json:"left,omitempty"` // "host leave" took it out
 	InSync     bool             `json:"inSync"`
 	OVSVersion string           `json:"ovsVersion"`
 	Bridges    []TopologyBridge `json:"bridges"`

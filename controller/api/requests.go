@@ -1,0 +1,88 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+)
+
+func (s *Server) apply(r *http.Request) (any, error) {
+	req, err := applyRequest(r)
+	if err != nil {
+		return nil, err
+	}
+	return s.backend.Apply(r.Context(), req)
+}
+
+// applyRequest reads the body: an ApplyRequest as JSON, or the text of a spec,
+// with dryRun and prune in the query.
+func applyRequest(r *http.Request) (ApplyRequest, error) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return ApplyRequest{}, err
+	}
+	if t, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); t != "application/json" {
+		req := ApplyRequest{Files: []File{{Name: "spec", Data: string(body)}}}
+		req.Prune, err = flag(r, "prune")
+		if err == nil {
+			req.DryRun, err = flag(r, "dryRun")
+		}
+		return req, err
+	}
+	var req ApplyRequest
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&req); err != nil {
+		return req, fmt.Errorf("%w: body: %w", errBadRequest, err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return req, fmt.Errorf("%w: body: more than one value", errBadRequest)
+	}
+	return req, nil
+}
+
+func flag(r *http.Request, name string) (bool, error) {
+	v := r.URL.Query().Get(name)
+	if v == "" {
+		return false, nil
+	}
+	b, err := strconv.ParseBool(v)
+	if err != nil {
+		return false, fmt.Errorf("%w: %s=%s: want true or false", errBadRequest, name, v)
+	}
+	return b, nil
+}
+
+func (s *Server) sync(r *http.Request) (any, error) {
+	gen, err := strconv.ParseUint(r.URL.Query().Get("generation"), 10, 64)
+	if err != nil {
+		return nil, fmt.Errorf("%w: generation: %w", errBadRequest, err)
+	}
+	return s.backend.Sync(r.Context(), gen)
+}
+
+func (s *Server) topology(r *http.Request) (any, error) {
+	q := r.URL.Query()
+	return s.backend.Topology(r.Context(), TopologyFilter{Network: q.Get("network"), Host: q.Get("host"), Tenant: q.Get("tenant")})
+}
+
+func (s *Server) audit(r *http.Request) (any, error) {
+	q := r.URL.Query()
+	foreign, err := flag(r, "foreign")
+	if err != nil {
+		return nil, err
+	}
+	return s.backend.Audit(r.Context(), AuditRequest{Network: q.Get("network"), Host: q.Get("host"), Foreign: foreign})
+}
+
+func (s *Server) objects(r *http.Request) (any, error) {
+	return s.backend.Objects(r.Context(), r.PathValue("kind"), r.PathValue("name"))
+}
+
+func (s *Server) remove(r *http.Request) (any, error) {
+	return s.backend.Delete(r.Context(), r.PathValue("kind"), r.PathValue("name"))
+}
