@@ -59,7 +59,9 @@ func (c *Controller) change(ctx context.Context, dry bool, plan func() (*topolog
 			return
 		}
 		if !dry {
-			err = c.hub.commit(change)
+			if err = c.hub.commit(change); err == nil {
+				c.hub.recall(change.Items)
+			}
 		}
 		res.Items = change.Items
 		res.Generation = c.hub.gen

@@ -28,7 +28,8 @@ type mesh struct {
 	dir string // of the store
 	ctl *running
 
-	sweep time.Duration // how often switches are read back; 0: the default
+	sweep  time.Duration              // how often switches are read back; 0: the default
+	config []func(*controller.Config) // further settings
 }
 
 // running is a controller that runs.
@@ -85,7 +86,7 @@ func (m *mesh) start() {
 		_, db, _ = net.SplitHostPort(m.ctl.ovsdb)
 		_, of, _ = net.SplitHostPort(m.ctl.openflow)
 	}
-	m.ctl = startController(m.t, m.dir, m.listen(db), m.listen(of), m.sweep)
+	m.ctl = startController(m.t, m.dir, m.listen(db), m.listen(of), m.sweep, m.config...)
 }
 
 func (m *mesh) listen(port string) net.Listener {
@@ -95,16 +96,20 @@ func (m *mesh) listen(port string) net.Listener {
 	return l
 }
 
-func startController(t *testing.T, dir string, db, of net.Listener, sweep time.Duration) *running {
+func startController(t *testing.T, dir string, db, of net.Listener, sweep time.Duration, opts ...func(*controller.Config)) *running {
 	t.Helper()
 	st, err := store.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	log := zaptest.NewLogger(t, zaptest.Level(zap.InfoLevel))
-	ctl, err := controller.New(controller.Config{
+	cfg := controller.Config{
 		Log: log, Store: st, OVSDB: []net.Listener{db}, OpenFlow: []net.Listener{of}, AutoRegister: true, SweepEvery: sweep, Version: "test",
-	})
+	}
+	for _, o := range opts {
+		o(&cfg)
+	}
+	ctl, err := controller.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

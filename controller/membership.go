@@ -127,6 +127,25 @@ func (h *hub) readmit(r topology.HostRecord) {
 	}
 }
 
+// recall brings back the hosts that had left and that a spec names without
+// saying anything new of them: naming them is the wish. It must run on the
+// hub's goroutine.
+func (h *hub) recall(items []topology.Item) {
+	for _, it := range items {
+		if it.Kind != topology.KindHosts || it.Verb != topology.VerbUnchanged {
+			continue
+		}
+		r, ok := h.intent.Host(it.Name)
+		if !ok {
+			continue
+		}
+		if _, out := h.left[r.SystemID]; out && r.SystemID != "" {
+			h.gen++
+			h.readmit(r)
+		}
+	}
+}
+
 func (h *hub) setLeft(systemID string, l *store.Left) {
 	if l == nil {
 		delete(h.left, systemID)
