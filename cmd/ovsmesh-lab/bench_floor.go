@@ -17,12 +17,14 @@ import (
 // benchFloor is the least that tunnels can cost on a switch: one transaction
 // of their rows, written beforehand byte for byte, and when the switch has
 // carried it out their flows, encoded beforehand too, over a connection that
-// is open. Nothing is looked at but what tells that it is done.
+// is open. Nothing is looked at but what tells that it is done: cur_cfg, and the
+// ports' numbers.
 type benchFloor struct {
 	*benchSwitch
 	db      net.Conn
 	replies *json.Decoder // of db
 	cfg     int64         // Open_vSwitch.cur_cfg
+	ports   int           // that got a number since the last transaction
 	of      net.Conn
 	xid     uint32
 
@@ -92,7 +94,7 @@ func (f *benchFloor) add(ctx context.Context, n int) (time.Duration, error) {
 	}
 	start := time.Now()
 	if n > 0 {
-		if err := f.transact(rows); err != nil {
+		if err := f.transact(rows, n); err != nil {
 			return 0, fmt.Errorf("transact: %w", err)
 		}
 	}

@@ -22,19 +22,27 @@ type dbMessage struct {
 	Params json.RawMessage `json:"params"`
 }
 
-// configUpdate is the rows of Open_vSwitch in a monitor's reply or update.
-type configUpdate struct {
-	Table map[string]struct {
+// monitored is the rows in a monitor's reply or update.
+type monitored struct {
+	Open map[string]struct {
 		New struct {
 			CurCfg int64 `json:"cur_cfg"`
 		} `json:"new"`
 	} `json:"Open_vSwitch"`
+	Interfaces map[string]struct {
+		New struct {
+			OFPort json.RawMessage `json:"ofport"` // a number, or ["set",[]]
+		} `json:"new"`
+	} `json:"Interface"`
 }
 
-// monitor asks for cur_cfg and for nothing else.
+// monitor asks for cur_cfg and ofport and for nothing else: who sends flows
+// must know which numbers the ports have got.
 func (f *benchFloor) monitor() error {
 	request, err := json.Marshal(object{"id": 0, "method": "monitor", "params": []any{
-		"Open_vSwitch", "cfg", object{"Open_vSwitch": object{"columns": []string{"cur_cfg"}}}}})
+		"Open_vSwitch", "bench", object{
+			"Open_vSwitch": object{"columns": []string{"cur_cfg"}},
+			"Interface":    object{"columns": []string{"ofport"}}}}})
 	if err != nil {
 		return err
 	}
@@ -51,10 +59,11 @@ func (f *benchFloor) catchUp() error {
 	return err
 }
 
-// transact writes a transaction that raises next_cfg by one, and returns when
-// ovs-vswitchd has carried it out.
-func (f *benchFloor) transact(request []byte) error {
+// transact writes a transaction that adds n ports and raises next_cfg by one,
+// and returns when ovs-vswitchd has carried it out.
+func (f *benchFloor) transact(request []byte, n int) error {
 	target := f.cfg + 1
+	f.ports = 0
 	reply, err := f.call(request)
 	if err != nil {
 		return err
@@ -68,6 +77,9 @@ func (f *benchFloor) transact(request []byte) error {
 		if _, err := f.message(); err != nil {
 			return err
 		}
+	}
+	if f.ports < n {
+		return fmt.Errorf("%d ports of %d have a number", f.ports, n)
 	}
 	return nil
 }
@@ -85,7 +97,7 @@ func (f *benchFloor) call(request []byte) (dbMessage, error) {
 	}
 }
 
-// message reads the next message and takes cur_cfg out of it if it is an
+// message reads the next message and takes in what it says if it is an
 // update.
 func (f *benchFloor) message() (m dbMessage, err error) {
 	if err := f.replies.Decode(&m); err != nil {
@@ -101,14 +113,20 @@ func (f *benchFloor) message() (m dbMessage, err error) {
 	return m, f.observe(params[1])
 }
 
-// observe takes cur_cfg out of a monitor's reply or update.
+// observe takes cur_cfg out of a monitor's reply or update, and counts the
+// ports that have got their numbers.
 func (f *benchFloor) observe(raw json.RawMessage) error {
-	var u configUpdate
+	var u monitored
 	if err := json.Unmarshal(raw, &u); err != nil {
 		return err
 	}
-	for _, row := range u.Table {
+	for _, row := range u.Open {
 		f.cfg = row.New.CurCfg
+	}
+	for _, row := range u.Interfaces {
+		if n, err := strconv.Atoi(string(row.New.OFPort)); err == nil && n > 0 {
+			f.ports++
+		}
 	}
 	return nil
 }
