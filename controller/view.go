@@ -144,7 +144,7 @@ func (h *hostNow) topologyHost() api.TopologyHost {
 	o := h.hostObject()
 	t := api.TopologyHost{
 		Name: h.rec.Name, ID: h.rec.ID, SystemID: h.rec.SystemID, Endpoint: o.Status.Endpoint,
-		Connected: o.Status.Connected, InSync: o.Status.InSync, OVSVersion: o.Status.OVSVersion,
+		Connected: o.Status.Connected, Left: o.Status.Left, InSync: o.Status.InSync, OVSVersion: o.Status.OVSVersion,
 		Bridges: []api.TopologyBridge{}, Problems: o.Status.Problems,
 	}
 	if h.loop != nil {

@@ -29,7 +29,8 @@ not do part of it; hosts that are not connected get it when they come back.`,
   ovsmesh apply -f specs/ --dry-run          # what would change
   ovsmesh apply -f networks.yaml --wait=1m   # until it is on every connected host
   ovsmesh export | ssh other ovsmesh apply -f - --prune`,
-		Args: cobra.NoArgs,
+		Args:              applyArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if len(files) == 0 {
 				return errors.New("nothing to apply: name a file, a directory or - for stdin with -f")
@@ -64,10 +65,50 @@ not do part of it; hosts that are not connected get it when they come back.`,
 	return cmd
 }
 
+// applyArgs refuses words beside the flags, and says what was probably meant.
+func applyArgs(_ *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if err := notWaitTime(args[0]); err != nil {
+		return err
+	}
+	return fmt.Errorf("what is %q? files are named with -f: ovsmesh apply -f %s", args[0], args[0])
+}
+
+// waitTime is the value of --wait. It implements pflag.Value.
+type waitTime time.Duration
+
+// String implements pflag.Value.
+func (t *waitTime) String() string { return time.Duration(*t).String() }
+
+// Type implements pflag.Value.
+func (t *waitTime) Type() string { return "duration" }
+
+// Set implements pflag.Value.
+func (t *waitTime) Set(s string) error {
+	d, err := time.ParseDuration(s)
+	if err != nil || d <= 0 {
+		return errors.New("want a time like 30s or 2m")
+	}
+	*t = waitTime(d)
+	return nil
+}
+
 // addWaitFlag adds --wait[=TIME]; zero is not to wait.
 func addWaitFlag(flags *pflag.FlagSet, wait *time.Duration) {
-	flags.DurationVar(wait, "wait", 0, "return when the change is on every connected host, or fail after this time")
-	flags.Lookup("wait").NoOptDefVal = "30s"
+	flags.Var((*waitTime)(wait), "wait", "return when the change is on every connected host, or fail after this time")
+	f := flags.Lookup("wait")
+	f.NoOptDefVal, f.DefValue = "30s", "0s"
+}
+
+// notWaitTime refuses a time that was meant for --wait: a flag whose value may
+// be left out takes none from the next word.
+func notWaitTime(word string) error {
+	if _, err := time.ParseDuration(word); err != nil {
+		return nil
+	}
+	return fmt.Errorf("%q stands by itself: write --wait=%s", word, word)
 }
 
 // refused shortens the error of a spec whose problems are listed above it.

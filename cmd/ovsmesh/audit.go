@@ -29,7 +29,8 @@ Exit code: 0 where all is as wanted, 2 where a complete look found differences,
   ovsmesh audit --network blue --host xen1
   ovsmesh audit --foreign                  # other programs' flows too
   ovsmesh audit >/dev/null || echo "exit code $?"`,
-		Args: cobra.NoArgs,
+		Args:              cobra.NoArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			report, err := g.client().Audit(cmd.Context(), req)
 			if err != nil {

@@ -47,7 +47,11 @@ func loadFile(name string, text []byte, all []setting) error {
 func syntaxError(name string, err error) error {
 	var y yaml.Error
 	if errors.As(err, &y) && y.GetToken() != nil {
-		return &fileError{name, y.GetToken().Position.Line, errors.New(y.GetMessage())}
+		reason := y.GetMessage()
+		if strings.Contains(reason, "\t") {
+			reason = "a tab: YAML is indented with spaces"
+		}
+		return &fileError{name, y.GetToken().Position.Line, errors.New(reason)}
 	}
 	return fmt.Errorf("%s: %w", name, err)
 }
@@ -109,7 +113,12 @@ func (l *fileLoader) value(s setting, p *ast.MappingValueNode) {
 	l.seen[s.key] = true
 	values, ok := nodeValues(s.kind, p.Value)
 	if !ok {
-		l.fail(p.Value, fmt.Errorf("%s: want %s, not %s", s.key, s.kind.want(), nodeWord(p.Value)))
+		got := nodeWord(p.Value)
+		if list, ok := p.Value.(*ast.SequenceNode); ok && s.kind == kindList {
+			odd := slices.IndexFunc(list.Values, func(v ast.Node) bool { _, ok := v.(*ast.StringNode); return !ok })
+			got = "one with " + nodeWord(list.Values[odd])
+		}
+		l.fail(p.Value, fmt.Errorf("%s: want %s, not %s", s.key, s.kind.want(), got))
 		return
 	}
 	if err := s.set(values); err != nil {
@@ -168,6 +177,8 @@ func nodeWord(n ast.Node) string {
 		return "a list"
 	case *ast.NullNode:
 		return "nothing"
+	case *ast.IntegerNode, *ast.FloatNode:
+		return "the number " + n.GetToken().Value
 	}
 	return fmt.Sprintf("%q", n.GetToken().Value)
 }

@@ -15,7 +15,7 @@ func newDeleteCommand(g *globals) *cobra.Command {
 bridges that no network needs any longer get their former settings back.`,
 		Example: `  ovsmesh delete network blue --wait
   ovsmesh delete keypool gre-100-110`,
-		Args:              cobra.ExactArgs(2),
+		Args:              kindName(2),
 		ValidArgsFunction: g.completeKindName,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			kind, err := parseKind(args[0])

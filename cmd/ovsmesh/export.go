@@ -16,7 +16,8 @@ ids that were allocated; with --inventory, what the hosts report of themselves.`
 		Example: `  ovsmesh export > backup.yaml
   ovsmesh export -o json | jq .networks
   ovsmesh export --inventory > inventory.yaml`,
-		Args: cobra.NoArgs,
+		Args:              cobra.NoArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			format := g.output
 			if format == outputTable && !cmd.Flags().Changed("output") {

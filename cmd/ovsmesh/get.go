@@ -19,7 +19,7 @@ func newGetCommand(g *globals) *cobra.Command {
 		Example: `  ovsmesh get networks
   ovsmesh get host xen1 -o yaml
   ovsmesh get hosts -o json | jq -r '.hosts[] | select(.status.connected | not).name'`,
-		Args:              cobra.RangeArgs(1, 2),
+		Args:              kindName(1),
 		ValidArgsFunction: g.completeKindName,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			kind, err := parseKind(args[0])
@@ -71,7 +71,11 @@ func (g *globals) printObjects(cmd *cobra.Command, kind string, all api.Objects)
 		return printData(w, g.output, map[string]any{kind: list})
 	}
 	if text.empty() {
-		fmt.Fprintf(cmd.ErrOrStderr(), "no %s\n", kind)
+		hint := ""
+		if kind == api.KindPorts {
+			hint = " are declared; VMs' interfaces that hosts report are in ovsmesh export --inventory"
+		}
+		fmt.Fprintf(cmd.ErrOrStderr(), "no %s%s\n", kind, hint)
 		return nil
 	}
 	if err := text.write(w); err != nil {
@@ -112,7 +116,7 @@ func networkTable(networks []api.NetworkObject, wide bool) *table {
 	slices.SortFunc(networks, func(a, b api.NetworkObject) int { return strings.Compare(a.Name, b.Name) })
 	for _, n := range networks {
 		row := []string{n.Name, n.Tenant, string(n.Encap), key(n.Key),
-			some(n.Status.Hosts, hostsShown(wide)), strconv.Itoa(n.Status.Ports),
+			some(n.Status.Hosts, wide), strconv.Itoa(n.Status.Ports),
 			upOf(n.Status.TunnelsUp, n.Status.TunnelsWanted), syncWord(n.Status.InSync, n.Status.Problems)}
 		if wide {
 			from := "spec"
@@ -142,7 +146,7 @@ func hostTable(hosts []api.HostObject, wide bool) *table {
 	slices.SortFunc(hosts, func(a, b api.HostObject) int { return strings.Compare(a.Name, b.Name) })
 	for _, h := range hosts {
 		row := []string{h.Name, strconv.Itoa(h.ID), h.Status.Endpoint, yesNo(h.Status.Connected),
-			some(h.Status.Networks, hostsShown(wide)), h.Status.OVSVersion, hostWord(h)}
+			some(h.Status.Networks, wide), h.Status.OVSVersion, hostWord(h)}
 		if wide {
 			by := "spec"
 			if h.Status.Registered {
@@ -216,14 +220,6 @@ func poolTable(pools []api.KeyPoolObject) *table {
 			strconv.Itoa(p.Status.Used), strconv.Itoa(p.Status.Free))
 	}
 	return t
-}
-
-// hostsShown is how many names a cell of a table holds.
-func hostsShown(wide bool) int {
-	if wide {
-		return 1 << 20
-	}
-	return 4
 }
 
 func key(k uint32) string {

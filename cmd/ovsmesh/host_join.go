@@ -33,7 +33,7 @@ the connection stands. Run again, it changes nothing and checks.`,
 			if target == "" {
 				return errors.New("which controller? name it with --controller tcp:IP:6640")
 			}
-			if err := checkTarget(target); err != nil {
+			if err := checkTarget(target, 6640); err != nil {
 				return fmt.Errorf("--controller: %w", err)
 			}
 			return join(cmd.Context(), ofctl.NewHost(""), target, timeout, cmd.OutOrStdout(), cmd.ErrOrStderr())

@@ -44,7 +44,7 @@ same by itself. Flows and ports that are not ovsmesh's stay either way.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.controller != "" {
-				if err := checkTarget(o.controller); err != nil {
+				if err := checkTarget(o.controller, 6640); err != nil {
 					return fmt.Errorf("--controller: %w", err)
 				}
 			}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -32,6 +33,26 @@ func parseKind(s string) (string, error) {
 		hint = fmt.Sprintf(" (did you mean %s?)", k)
 	}
 	return "", fmt.Errorf("unknown kind %q%s: want networks, hosts, ports or keypools", s, hint)
+}
+
+// kindName takes "KIND NAME", of which at least so many words must be there.
+func kindName(least int) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		switch {
+		case len(args) > 2:
+			if err := notWaitTime(args[2]); err != nil {
+				return err
+			}
+			return fmt.Errorf("one name at a time, or none for all: what is %q?", args[2])
+		case len(args) == 0:
+			return fmt.Errorf("which kind? want one of %s", strings.Join(kinds(), ", "))
+		}
+		kind, err := parseKind(args[0])
+		if err == nil && len(args) < least {
+			err = fmt.Errorf("which of the %s? name it", kind)
+		}
+		return err
+	}
 }
 
 // singular is a kind as it is printed before a name: network/blue.

@@ -60,18 +60,18 @@ func parseMethod(s string) (method, error) {
 }
 
 // checkTarget reads an active connection method, tcp:IP:PORT, as bridges and
-// hosts are given it.
-func checkTarget(s string) error {
+// hosts are given it. port is the usual one, for the error.
+func checkTarget(s string, port int) error {
 	rest, ok := strings.CutPrefix(s, "tcp:")
 	if !ok {
 		if strings.HasPrefix(s, "ssl:") {
 			return fmt.Errorf("%q: TLS is not available in this version; want tcp:IP:PORT", s)
 		}
-		return fmt.Errorf("%q is not a target: want tcp:IP:PORT, like tcp:192.0.2.10:6640", s)
+		return fmt.Errorf("%q is not a target: want tcp:IP:PORT, like tcp:192.0.2.10:%d", s, port)
 	}
 	at, err := netip.ParseAddrPort(rest)
 	if err != nil || at.Port() == 0 || at.Addr().IsUnspecified() {
-		return fmt.Errorf("%q is not a target: want tcp:IP:PORT with an IP address (IPv6 in brackets) and a port, like tcp:192.0.2.10:6640", s)
+		return fmt.Errorf("%q is not a target: want tcp:IP:PORT with an IP address (IPv6 in brackets) and a port, like tcp:192.0.2.10:%d", s, port)
 	}
 	return nil
 }

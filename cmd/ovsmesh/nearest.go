@@ -3,11 +3,14 @@ package main
 import "strings"
 
 // nearest returns the candidate that s was most likely meant to be, or "" where
-// none is near: the fewest letters to add, drop or change, at most a third of
-// the word.
+// none is near: one that begins with it, else the fewest letters to add, drop
+// or change, at most a third of the word.
 func nearest(s string, candidates []string) string {
 	best, least := "", len(s)/3+2
 	for _, c := range candidates {
+		if len(s) > 3 && strings.HasPrefix(strings.ToLower(c), strings.ToLower(s)) {
+			return c // cut short
+		}
 		if d := distance(strings.ToLower(s), strings.ToLower(c)); d < least {
 			best, least = c, d
 		}

@@ -145,10 +145,24 @@ func plural(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// some joins names by commas, the first few only: "a,b,c,+17".
-func some(names []string, most int) string {
-	if len(names) <= most {
-		return strings.Join(names, ",")
+// cellWidth is how many characters of names a cell holds, so that a table with
+// one cell of them fits a terminal of 80 columns.
+const cellWidth = 17
+
+// some joins names by commas, in a table that is not wide the first few only:
+// "a,b,c,+17". The first is always whole.
+func some(names []string, wide bool) string {
+	all := strings.Join(names, ",")
+	if wide || len(all) <= cellWidth {
+		return all
 	}
-	return fmt.Sprintf("%s,+%d", strings.Join(names[:most-1], ","), len(names)-most+1)
+	for n := len(names) - 1; n > 1; n-- {
+		if s := fmt.Sprintf("%s,+%d", strings.Join(names[:n], ","), len(names)-n); len(s) <= cellWidth {
+			return s
+		}
+	}
+	if len(names) == 1 {
+		return all
+	}
+	return fmt.Sprintf("%s,+%d", names[0], len(names)-1)
 }

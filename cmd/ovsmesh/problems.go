@@ -37,6 +37,9 @@ func topologyProblems(top api.Topology) []string {
 
 func hostProblems(h api.TopologyHost) []string {
 	out := prefixed(h.Name, h.Problems)
+	if h.Left {
+		return out // as its operator wanted
+	}
 	if !h.Connected {
 		why := "its tunnels and flows stay as they are; look at \"ovs-vsctl show\" there, and at the way to this controller's port 6640"
 		if h.SystemID == "" {

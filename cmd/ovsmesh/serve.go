@@ -37,7 +37,8 @@ switches and go on forwarding.`,
 		Example: `  ovsmesh serve
   ovsmesh serve --config /etc/ovsmesh/ovsmesh.yaml
   ovsmesh serve --ovsdb ptcp:6640:192.0.2.10 --data-dir /srv/ovsmesh`,
-		Args: cobra.NoArgs,
+		Args:              cobra.NoArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			file, err := cmd.Flags().GetString("config")
 			if err != nil {
@@ -53,6 +54,8 @@ switches and go on forwarding.`,
 		},
 	}
 	addConfigFlags(cmd.Flags())
+	cmd.RegisterFlagCompletionFunc("log-level", fixedCompletions("debug", "info", "warn", "error"))
+	cmd.RegisterFlagCompletionFunc("log-format", fixedCompletions("console", "json"))
 	return cmd
 }
 

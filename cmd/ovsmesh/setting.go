@@ -55,7 +55,7 @@ func settings(c *config) []setting {
 	return []setting{
 		{"ovsdb.listen", "ovsdb", kindList, "ptcp:6640", "where hosts dial in: ptcp:PORT[:HOST]", setMethods(&c.OVSDB)},
 		{"openflow.listen", "openflow", kindList, "ptcp:6653", "where bridges dial in: ptcp:PORT[:HOST]", setMethods(&c.OpenFlow)},
-		{"openflow.advertise", "openflow-advertise", kindText, "", "controller target written into bridges, tcp:IP:PORT; by default the address that the host itself dialled", setChecked(&c.Advertise, checkTarget)},
+		{"openflow.advertise", "openflow-advertise", kindText, "", "controller target written into bridges, tcp:IP:PORT; by default the address that the host itself dialled", setChecked(&c.Advertise, func(s string) error { return checkTarget(s, 6653) })},
 		{"api.listen", "api", kindText, "127.0.0.1:8640", "address of the HTTP API and metrics", setChecked(&c.API, func(s string) error {
 			_, err := checkListen(s)
 			return err

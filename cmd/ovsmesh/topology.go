@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -25,10 +26,14 @@ their bridges and flows; then what is wrong and what to do about it.`,
   ovsmesh topology --tenant acme -o wide
   ovsmesh topology tunnels --down
   ovsmesh topology -o json | jq '.networks[] | select(.inSync | not)'`,
-		Args: cobra.NoArgs,
+		Args:              cobra.NoArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			top, err := g.client().Topology(cmd.Context(), req)
 			if err != nil {
+				return err
+			}
+			if err := g.knownTenant(cmd.Context(), req.Tenant, top); err != nil {
 				return err
 			}
 			sortTopology(&top)
@@ -47,8 +52,43 @@ their bridges and flows; then what is wrong and what to do about it.`,
 	flags.StringVar(&req.Tenant, "tenant", "", "only this tenant's networks")
 	cmd.RegisterFlagCompletionFunc("network", g.completeNames(api.KindNetworks))
 	cmd.RegisterFlagCompletionFunc("host", g.completeNames(api.KindHosts))
+	cmd.RegisterFlagCompletionFunc("tenant", g.completeTenants)
 	cmd.AddCommand(newTunnelsCommand(g, &req))
 	return cmd
+}
+
+// knownTenant returns an error where nothing is shown because no network has
+// that tenant, as against because of another filter.
+func (g *globals) knownTenant(ctx context.Context, tenant string, top api.Topology) error {
+	if tenant == "" || len(top.Networks) > 0 {
+		return nil
+	}
+	all, err := g.client().Objects(ctx, api.KindNetworks, "")
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(all.Networks, func(n api.NetworkObject) bool { return n.Tenant == tenant }) {
+		return fmt.Errorf("tenant %q: no network has it", tenant)
+	}
+	return nil
+}
+
+// completeTenants completes the name of a tenant.
+func (g *globals) completeTenants(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	ctx, cancel := context.WithTimeout(cmd.Context(), completionTime)
+	defer cancel()
+	all, err := g.client().Objects(ctx, api.KindNetworks, "")
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	var names []string
+	for _, n := range all.Networks {
+		if n.Tenant != "" {
+			names = append(names, n.Tenant)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names), cobra.ShellCompDirectiveNoFileComp
 }
 
 // sortTopology puts networks in the order of tenants and names, hosts in that
@@ -100,7 +140,7 @@ func topologyNetworks(networks []api.TopologyNetwork, wide bool) *table {
 		t = newTable("TENANT", "NETWORK", "ENCAP", "KEY", "HOSTS", "TUNNELS", "PORTS", "STATE", "PROFILE", "BRIDGES")
 	}
 	for _, n := range networks {
-		row := []string{n.Tenant, n.Name, string(n.Encap), key(n.Key), some(n.Hosts, hostsShown(wide)),
+		row := []string{n.Tenant, n.Name, string(n.Encap), key(n.Key), some(n.Hosts, wide),
 			upOf(n.TunnelsUp, n.TunnelsWanted) + " up", strconv.Itoa(n.Ports), networkWord(n)}
 		if wide {
 			row = append(row, n.Profile, strings.Join(tunnelBridges(n), ","))
@@ -161,7 +201,7 @@ func topologyHosts(hosts []api.TopologyHost, wide bool) *table {
 			flows = upOf(installed, wanted)
 		}
 		row := []string{h.Name, strconv.Itoa(h.ID), h.Endpoint, yesNo(h.Connected), h.OVSVersion,
-			some(names, hostsShown(wide)), flows, topologyHostWord(h)}
+			some(names, wide), flows, topologyHostWord(h)}
 		if wide {
 			row = append(row, h.SystemID)
 		}
@@ -171,7 +211,10 @@ func topologyHosts(hosts []api.TopologyHost, wide bool) *table {
 }
 
 func topologyHostWord(h api.TopologyHost) string {
-	if !h.Connected {
+	switch {
+	case h.Left:
+		return "left"
+	case !h.Connected:
 		return "disconnected"
 	}
 	return syncWord(h.InSync, hostProblems(h))

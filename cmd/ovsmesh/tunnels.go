@@ -30,16 +30,22 @@ func newTunnelsCommand(g *globals, req *api.TopologyFilter) *cobra.Command {
 		Example: `  ovsmesh topology tunnels --network blue
   ovsmesh topology tunnels --host xen1 -o wide
   ovsmesh topology tunnels --down`,
-		Args: cobra.NoArgs,
+		Args:              cobra.NoArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			top, err := g.client().Topology(cmd.Context(), *req)
 			if err != nil {
 				return err
 			}
 			sortTopology(&top)
+			if err := g.knownTenant(cmd.Context(), req.Tenant, top); err != nil {
+				return err
+			}
 			list := tunnelList{Tunnels: []tunnelRow{}}
+			all := 0
 			for _, n := range top.Networks {
 				for _, e := range n.Tunnels {
+					all++
 					if !down || e.State != api.TunnelUp {
 						list.Tunnels = append(list.Tunnels, tunnelRow{n.Name, n.Tenant, e})
 					}
@@ -48,7 +54,7 @@ func newTunnelsCommand(g *globals, req *api.TopologyFilter) *cobra.Command {
 			return g.print(cmd, list, func(w io.Writer, wide bool) error {
 				t := tunnelTable(list.Tunnels, wide)
 				if t.empty() {
-					fmt.Fprintln(cmd.ErrOrStderr(), noTunnels(down))
+					fmt.Fprintln(cmd.ErrOrStderr(), noTunnels(all))
 				}
 				return t.write(w)
 			})
@@ -58,9 +64,10 @@ func newTunnelsCommand(g *globals, req *api.TopologyFilter) *cobra.Command {
 	return cmd
 }
 
-func noTunnels(down bool) string {
-	if down {
-		return "every tunnel is up"
+// noTunnels says why there is no row, of how many tunnel ends.
+func noTunnels(all int) string {
+	if all > 0 {
+		return "every tunnel is up: " + plural(all, "end")
 	}
 	return "no tunnels: a network has some once two hosts are in it"
 }

@@ -92,22 +92,8 @@ func TestProgressNeedsTerminal(t *testing.T) {
 	}
 }
 
-func TestReadFilesLimit(t *testing.T) {
-	big := strings.Repeat("#", maxSpec/2+1)
-	path := filepath.Join(t.TempDir(), "big.yaml")
-	if err := os.WriteFile(path, []byte(big), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if files, err := readFiles([]string{path}, nil); err != nil || len(files) != 1 || len(files[0].Data) != len(big) {
-		t.Errorf("one file: %d, %v", len(files), err)
-	}
-	if _, err := readFiles([]string{path, "-"}, strings.NewReader(big)); err == nil || !strings.Contains(err.Error(), "stdin: the files of one apply are more than 32 MiB together") {
-		t.Errorf("two files: %v", err)
-	}
-}
-
 func TestNearest(t *testing.T) {
-	for s, want := range map[string]string{"netwroks": "networks", "hosst": "hosts", "x": "", "zebra": "", "Ports": "ports", "": ""} {
+	for s, want := range map[string]string{"netwroks": "networks", "hosst": "hosts", "x": "", "zebra": "", "Ports": "ports", "": "", "host": "hosts", "keyp": "keypools", "n": ""} {
 		if got := nearest(s, kinds()); got != want {
 			t.Errorf("nearest(%q) = %q, want %q", s, got, want)
 		}
