@@ -73,7 +73,7 @@ func (n *Network) check() (*ports, error) {
 		}
 		for _, mac := range v.MACs {
 			if mac[0]&1 != 0 {
-				return nil, fmt.Errorf("network %d: ofport %d: %x is a group address", n.ID, v.OFPort, mac)
+				return nil, fmt.Errorf("network %d: ofport %d: %s is a group address", n.ID, v.OFPort, macText(mac))
 			}
 			p.local[mac] = append(p.local[mac], v.OFPort)
 		}
@@ -87,11 +87,11 @@ func (n *Network) check() (*ports, error) {
 	}
 	for _, r := range n.Remotes {
 		if r.MAC[0]&1 != 0 {
-			return nil, fmt.Errorf("network %d: remote %x is a group address", n.ID, r.MAC)
+			return nil, fmt.Errorf("network %d: remote %s is a group address", n.ID, macText(r.MAC))
 		}
 		for _, port := range r.OFPorts {
 			if !tunnel[port] {
-				return nil, fmt.Errorf("network %d: remote %x behind ofport %d, which is no tunnel", n.ID, r.MAC, port)
+				return nil, fmt.Errorf("network %d: remote %s behind ofport %d, which is no tunnel", n.ID, macText(r.MAC), port)
 			}
 			p.remote[r.MAC] = append(p.remote[r.MAC], port)
 		}
@@ -101,6 +101,10 @@ func (n *Network) check() (*ports, error) {
 	}
 	p.sort()
 	return p, nil
+}
+
+func macText(mac [6]byte) string {
+	return fmt.Sprintf("%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5])
 }
 
 func (p *ports) sort() {
