@@ -23,7 +23,7 @@ func (s *Server) apply(r *http.Request) (any, error) {
 func applyRequest(r *http.Request) (ApplyRequest, error) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		return ApplyRequest{}, err
+		return ApplyRequest{}, fmt.Errorf("%w: body: %w", errBadRequest, err)
 	}
 	if t, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); t != "application/json" {
 		req := ApplyRequest{Files: []File{{Name: "spec", Data: string(body)}}}
@@ -58,9 +58,10 @@ func flag(r *http.Request, name string) (bool, error) {
 }
 
 func (s *Server) sync(r *http.Request) (any, error) {
-	gen, err := strconv.ParseUint(r.URL.Query().Get("generation"), 10, 64)
+	v := r.URL.Query().Get("generation")
+	gen, err := strconv.ParseUint(v, 10, 64)
 	if err != nil {
-		return nil, fmt.Errorf("%w: generation: %w", errBadRequest, err)
+		return nil, fmt.Errorf("%w: generation=%s: want the number that apply has returned", errBadRequest, v)
 	}
 	return s.backend.Sync(r.Context(), gen)
 }

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -172,6 +173,8 @@ func explain(err error) (int, Error) {
 		return http.StatusBadRequest, body
 	case errors.As(err, &large):
 		return http.StatusRequestEntityTooLarge, body
+	case errors.Is(err, os.ErrDeadlineExceeded): // of the connection, not of a context
+		return http.StatusRequestTimeout, body
 	case errors.Is(err, errBadRequest):
 		return http.StatusBadRequest, body
 	case errors.Is(err, topology.ErrNotFound):

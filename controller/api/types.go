@@ -145,12 +145,12 @@ const (
 )
 
 // Objects answers GET /v1/KIND and GET /v1/KIND/NAME: the one list of the
-// kind that was asked for.
+// kind that was asked for, even if it is empty; the others are nil.
 type Objects struct {
-	Networks []NetworkObject `json:"networks,omitempty"`
-	Hosts    []HostObject    `json:"hosts,omitempty"`
-	Ports    []PortObject    `json:"ports,omitempty"`
-	KeyPools []KeyPoolObject `json:"keypools,omitempty"`
+	Networks []NetworkObject `json:"networks,omitzero"`
+	Hosts    []HostObject    `json:"hosts,omitzero"`
+	Ports    []PortObject    `json:"ports,omitzero"`
+	KeyPools []KeyPoolObject `json:"keypools,omitzero"`
 }
 
 // NetworkObject is a network with its status.
