@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"ovsmesh/controller/api"
 )
@@ -14,14 +15,23 @@ const problemsShown = 10
 // mostly its host's, and what the operator can do.
 func topologyProblems(top api.Topology) []string {
 	var out []string
+	told := map[string]bool{} // "host: what is wrong with a bridge there"
 	for _, h := range top.Hosts {
 		out = append(out, hostProblems(h)...)
+		for _, b := range h.Bridges {
+			told[h.Name+": "+b.Error] = b.Error != ""
+		}
 	}
 	down := 0
 	for _, n := range top.Networks {
-		out = append(out, prefixed(n.Name, n.Problems)...)
+		for _, p := range n.Problems {
+			if !told[p] {
+				out = append(out, n.Name+": "+p)
+				told[p] = true
+			}
+		}
 		for _, e := range n.Tunnels {
-			if e.State != api.TunnelDown {
+			if e.State != api.TunnelDown || told[e.From+": "+e.Error] {
 				continue
 			}
 			if down++; down <= problemsShown {
@@ -43,12 +53,14 @@ func hostProblems(h api.TopologyHost) []string {
 	if !h.Connected {
 		why := "its tunnels and flows stay as they are; look at \"ovs-vsctl show\" there, and at the way to this controller's port 6640"
 		if h.SystemID == "" {
-			why = "it never has been: run \"ovsmesh host join\" on it, and see that its external_ids:system-id is the one in the spec"
+			why = "it never has been: run \"ovsmesh host join\" on it; it is known by its external_ids:hostname, or by the systemID that the spec may name"
 		}
 		return append(out, h.Name+": not connected: "+why)
 	}
 	for _, b := range h.Bridges {
 		switch {
+		case strings.HasPrefix(b.Error, "bridge "+b.Name):
+			out = append(out, h.Name+": "+b.Error)
 		case b.Error != "":
 			out = append(out, fmt.Sprintf("%s: bridge %s: %s", h.Name, b.Name, b.Error))
 		case !b.Connected:

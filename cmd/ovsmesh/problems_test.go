@@ -1,0 +1,40 @@
+package main
+
+import (
+	"slices"
+	"testing"
+
+	"ovsmesh/controller/api"
+)
+
+// One cause is told once, where it is: at the bridge, not again at each network
+// and tunnel that suffers from it.
+func TestTopologyProblemsOnce(t *testing.T) {
+	const taken = "bridge xapi1 belongs to another ovsmesh store"
+	top := api.Topology{
+		Hosts: []api.TopologyHost{
+			{Name: "xen1", Connected: true, Bridges: []api.TopologyBridge{{Name: "xapi1", Error: taken}, {Name: "xapi2", Error: "no such device"}}},
+			{Name: "xen2", Connected: true, Bridges: []api.TopologyBridge{{Name: "xapi1", Connected: true}}},
+			{Name: "xen3", Left: true, SystemID: "s3"},
+			{Name: "xen4"},
+		},
+		Networks: []api.TopologyNetwork{{
+			Name: "blue", Problems: []string{"xen1: " + taken, "xen2: port name t103-2-1 is taken"},
+			Tunnels: []api.Tunnel{
+				{From: "xen1", To: "xen2", Port: "t103-1-2", State: api.TunnelDown, Error: taken},
+				{From: "xen2", To: "xen1", Port: "t103-2-1", State: api.TunnelDown, Error: "port name t103-2-1 is taken"},
+				{From: "xen2", To: "xen4", Port: "t103-2-4", State: api.TunnelDown, Error: "no route"},
+			},
+		}},
+	}
+	want := []string{
+		"xen1: " + taken,
+		"xen1: bridge xapi2: no such device",
+		`xen4: not connected: it never has been: run "ovsmesh host join" on it; it is known by its external_ids:hostname, or by the systemID that the spec may name`,
+		"blue: xen2: port name t103-2-1 is taken",
+		"blue: tunnel t103-2-4 from xen2 to xen4 is down: no route",
+	}
+	if got := topologyProblems(top); !slices.Equal(got, want) {
+		t.Errorf("got\n%q\nwant\n%q", got, want)
+	}
+}
