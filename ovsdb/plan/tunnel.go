@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/ovn-org/libovsdb/ovsdb"
@@ -55,7 +56,7 @@ func (d *differ) match(n Network) match {
 			continue
 		}
 		m.have[at] = p
-		if i := d.only(p); len(options(i, n.Tunnels[at])) > 0 {
+		if i := d.only(p); !fits(i, n.Tunnels[at]) {
 			d.changing[i.UUID] = true
 		}
 	}
@@ -221,6 +222,9 @@ func (d *differ) marks(n Network, t Tunnel) map[string]string {
 // refresh puts right what is off in the rows of a tunnel, in place: its ofport
 // and its statistics live on.
 func (d *differ) refresh(g *Group, p *schema.Port, i *schema.Interface, n Network, t Tunnel) {
+	if d.settled(p, i, n, t) {
+		return
+	}
 	marks := d.marks(n, t)
 	ifaceMS := append(options(i, t), patch("external_ids", i.ExternalIDs, marks)...)
 	if p.Name != t.Name {
@@ -242,6 +246,31 @@ func (d *differ) refresh(g *Group, p *schema.Port, i *schema.Interface, n Networ
 	if len(g.Ops) > ops {
 		g.Steps = append(g.Steps, fmt.Sprintf("set port %s of bridge %s to %s %s", p.Name, n.Bridge, t.Type, optionText(wanted(t))))
 	}
+}
+
+// settled reports whether refresh has nothing to do, which of the tunnels of a
+// large network nearly all are at nearly every look: so it makes nothing.
+func (d *differ) settled(p *schema.Port, i *schema.Interface, n Network, t Tunnel) bool {
+	return p.Name == t.Name && p.Protected && i.OFPortRequest != 0 && fits(i, t) &&
+		d.marked(p.ExternalIDs, n, t) && d.marked(i.ExternalIDs, n, t)
+}
+
+func (d *differ) marked(ids map[string]string, n Network, t Tunnel) bool {
+	return ids[schema.KeyOwner] == d.owner && ids[schema.KeyNetwork] == n.Name && ids[schema.KeyPeer] == t.Peer
+}
+
+// fits reports whether an Interface has the options of a tunnel.
+func fits(i *schema.Interface, t Tunnel) bool {
+	local, port := "", ""
+	if t.LocalIP.IsValid() {
+		local = t.LocalIP.String()
+	}
+	if t.DstPort != 0 && t.DstPort != 4789 {
+		port = strconv.Itoa(int(t.DstPort))
+	}
+	o := i.Options
+	return o["key"] == strconv.FormatUint(uint64(t.Key), 10) && o["remote_ip"] == t.RemoteIP.String() &&
+		o["local_ip"] == local && o["dst_port"] == port
 }
 
 // wanted returns the options of a tunnel, "" for those that must not be there.
