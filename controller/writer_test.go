@@ -127,7 +127,7 @@ func TestStandbyTakesOver(t *testing.T) {
 	m.clean()
 	rows, flows := map[string]string{}, map[string]string{}
 	for _, h := range m.Hosts() {
-		rows[h.Name], flows[h.Name] = m.rows(h), strings.Join(m.ownFlows(h, "xapi1"), "\n")
+		rows[h.Name], flows[h.Name] = m.rows(h), m.sortedFlows(h, "xapi1")
 	}
 	before := m.allWrites()
 	ping, err := vms[0].StartPing(m.ctx, vms[2].IPs[0].Addr(), 10*time.Millisecond)
@@ -152,7 +152,7 @@ func TestStandbyTakesOver(t *testing.T) {
 		if now := m.rows(h); now != rows[h.Name] {
 			t.Errorf("%s: rows were\n%s\nand are\n%s", h.Name, rows[h.Name], now)
 		}
-		if now := strings.Join(m.ownFlows(h, "xapi1"), "\n"); now != flows[h.Name] {
+		if now := m.sortedFlows(h, "xapi1"); now != flows[h.Name] {
 			t.Errorf("%s: flows were\n%s\nand are\n%s", h.Name, flows[h.Name], now)
 		}
 		if was, now := before[h.Name], after[h.Name]; now.flowTables != was.flowTables || now.nextCfg != was.nextCfg+1 {
