@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"crypto/subtle"
 	"encoding/json"
@@ -11,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -118,15 +120,15 @@ func (s *Server) answer(route route) http.HandlerFunc {
 		if err == nil {
 			v, err = route.serve(r)
 		}
+		code := http.StatusOK
+		if err != nil {
+			code, v = explain(err)
+		}
+		body := encode(v)
 		// Not before the work is done, which may take longer. A connection
 		// that knows no deadlines keeps the one that it has.
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.Limits.Send))
-		if err != nil {
-			code, body := explain(err)
-			send(w, code, body)
-			return
-		}
-		send(w, http.StatusOK, v)
+		write(w, code, body)
 	}
 }
 
@@ -148,13 +150,24 @@ func checkQuery(r *http.Request, known []string) error {
 	return nil
 }
 
-func send(w http.ResponseWriter, code int, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(code)
-	e := json.NewEncoder(w)
+func send(w http.ResponseWriter, code int, v any) { write(w, code, encode(v)) }
+
+func encode(v any) []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		panic(err) // a shape of ours that JSON has no words for; net/http recovers
+	}
+	return b.Bytes()
+}
+
+func write(w http.ResponseWriter, code int, body []byte) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(code)
 	// The status is out; a client that has gone away gets no better answer.
-	_ = e.Encode(v)
+	_, _ = w.Write(body)
 }
 
 var errBadRequest = errors.New("bad request")

@@ -108,7 +108,7 @@ func TestTruncated(t *testing.T) {
 }
 
 // Every page is zeroed, filled with noise, replaced by another page, and has
-// single bytes flipped, all those of its header and of its first elements.
+// single bytes flipped, among them all those of its header.
 func TestDamagedPages(t *testing.T) {
 	file, want := filledStore(t)
 	dir := t.TempDir()
@@ -129,11 +129,10 @@ func TestDamagedPages(t *testing.T) {
 			}
 		})
 		damage("another page", at, pageBytes, func(p []byte) { copy(p, file[(at+2*pageBytes)%len(file):]) })
-		for i := range 48 {
-			damage("flipped", at+i, 1, func(p []byte) { p[0] ^= 0xff })
-			damage("one bit", at+i, 1, func(p []byte) { p[0] ^= 1 << (i % 8) })
+		for i := range 36 {
+			damage("flipped", at+i, 1, func(p []byte) { p[0] ^= byte(1 + rand.IntN(255)) })
 		}
-		for range 40 {
+		for range 10 {
 			damage("flipped", at+rand.IntN(pageBytes), 1, func(p []byte) { p[0] ^= byte(1 + rand.IntN(255)) })
 		}
 	}
