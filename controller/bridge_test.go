@@ -198,8 +198,8 @@ ports:
 	m.apply("ports: [{name: web-1, network: red, match: {ifaceID: " + one.IfaceID + "}}]")
 	m.meshed("red", "h1", "h2")
 	m.meshed("blue")
-	m.pingAll(one, two)
 	m.clean()
+	m.pingAll(one, two)
 	m.eventually("a network that does not exist shows", func() error {
 		if ps := strings.Join(m.hostStatus("h2").Problems, "; "); !strings.Contains(ps, "green") {
 			return fmt.Errorf("problems of h2: %q", ps)

@@ -12,8 +12,9 @@ import (
 type Command uint8
 
 // The commands of ofp_flow_mod_command that ovsmesh uses. All three mean the
-// one flow with exactly the given table, priority and match; its cookie selects
-// nothing.
+// one flow with exactly the given table, priority and match. A delete means it
+// only with exactly the given cookie: what stands there by another one has
+// been put in its place and stays.
 const (
 	Add          Command = of.FC_ADD           // makes it, in place of one that is there
 	ModifyStrict Command = of.FC_MODIFY_STRICT // changes the actions of one that is there; its cookie stays
@@ -75,6 +76,7 @@ func EncodeFlowMod(mod Mod, xid uint32) ([]byte, error) {
 		size += n
 	case DeleteStrict:
 		// The library counts no instructions here; a switch ignores them.
+		m.CookieMask = ^uint64(0)
 	default:
 		return nil, fmt.Errorf("flow-mod: unknown %s", mod.Command)
 	}
