@@ -208,6 +208,9 @@ func (h *host) transact(ctx context.Context, p plan.Plan, l look) bool {
 				delete(h.dirty, name)
 			}
 		}
+		for _, name := range p.Later {
+			h.dirty[name] = struct{}{} // once the switch has settled
+		}
 		h.routes.start()
 		h.settling.start(h.att.db.Open.NextCfg)
 		h.settling.observe(h.att.db.Open.CurCfg)

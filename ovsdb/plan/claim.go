@@ -3,6 +3,7 @@ package plan
 import (
 	"cmp"
 	"fmt"
+	"slices"
 
 	"ovsmesh/ovsdb/schema"
 )
@@ -47,11 +48,17 @@ func (d *differ) claimed() map[claimKey]claim {
 	if d.claims != nil {
 		return d.claims
 	}
-	d.claims = map[claimKey]claim{}
+	d.claims, d.freed = map[claimKey]claim{}, map[claimKey]string{}
 	for _, b := range d.db.Bridges {
 		for _, id := range b.Ports {
 			p := d.db.Ports[id]
-			if p == nil || d.gone[id] {
+			if p == nil {
+				continue
+			}
+			if i := d.only(p); d.gone[id] {
+				if i != nil {
+					d.freed[keyOf(b.DatapathType, i.Type, i.Options)] = p.Name
+				}
 				continue
 			}
 			for _, id := range p.Interfaces {
@@ -86,6 +93,20 @@ func (d *differ) clash(n Network, t Tunnel, own *schema.Interface) bool {
 	}
 	d.problem(n.Bridge, n.Name, t.Name, "port %s: %s key %d to %s is already used by port %s on bridge %s%s",
 		t.Name, t.Type, t.Key, t.RemoteIP, c.name, c.bridge, whose)
+	return true
+}
+
+// waits reports whether a new port must wait for one that this plan deletes,
+// and notes it. One of the same name takes the old one's place.
+func (d *differ) waits(name string, n Network, t Tunnel) bool {
+	d.claimed()
+	old, freed := d.freed[d.claimKey(n, t)]
+	if !freed || old == name {
+		return false
+	}
+	if !slices.Contains(d.plan.Later, n.Name) {
+		d.plan.Later = append(d.plan.Later, n.Name)
+	}
 	return true
 }
 

@@ -52,6 +52,7 @@ type differ struct {
 	named    map[string]string   // names that this plan gives to new rows: what they are
 	numbers  map[string]*numbers // by bridge name
 	claims   map[claimKey]claim  // built when first needed
+	freed    map[claimKey]string // names of the ports that this plan deletes; built with claims
 }
 
 func sorted[T any](list []T, key func(T) string) []T {

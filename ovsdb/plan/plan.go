@@ -74,6 +74,12 @@ type Tunnel struct {
 type Plan struct {
 	Groups   []Group
 	Problems []Problem
+
+	// Later names networks with tunnels that have to wait until this plan's
+	// deletions are carried out (cur_cfg): make another plan for them then.
+	// Open vSwitch refuses a port whose remote address and key a port has that
+	// goes in the same transaction, and does not try again by itself.
+	Later []string
 }
 
 // Group is operations that belong together. Each is valid by itself once the

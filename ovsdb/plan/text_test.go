@@ -95,6 +95,9 @@ func (w world) text(t testing.TB, p plan.Plan) string {
 	for _, pr := range p.Problems {
 		fmt.Fprintf(&b, "problem bridge=%s network=%s tunnel=%s: %s\n", pr.Bridge, pr.Network, pr.Tunnel, pr.Text)
 	}
+	for _, name := range p.Later {
+		fmt.Fprintf(&b, "later network=%s\n", name)
+	}
 	for _, g := range p.Groups {
 		fmt.Fprintf(&b, "group bridge=%s network=%s\n", g.Bridge, g.Network)
 		for _, s := range g.Steps {

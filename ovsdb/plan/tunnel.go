@@ -132,7 +132,7 @@ func (d *differ) missing(g *Group, m match) []string {
 	var added []string
 	for _, t := range lacking {
 		name, ok := d.freeName(m.Network, t)
-		if !ok || d.clash(m.Network, t, nil) {
+		if !ok || d.waits(name, m.Network, t) || d.clash(m.Network, t, nil) {
 			continue
 		}
 		number := d.numbersOf(m.Bridge).take()
