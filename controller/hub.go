@@ -2,7 +2,6 @@ package controller
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"go.uber.org/zap"
@@ -153,7 +152,7 @@ func (h *hub) publish() {
 }
 
 // errStopped is returned to callers while the controller shuts down.
-var errStopped = errors.New("the controller is stopping")
+var errStopped = fmt.Errorf("the controller is stopping: %w", context.Canceled)
 
 // do runs f on the hub's goroutine and waits until its effects are in the
 // mailboxes. If ctx ends first, f may still run: it must not touch what its
