@@ -1,79 +1,175 @@
 package audit
 
 import (
-	"encoding/binary"
 	"fmt"
 
 	"ovsmesh/openflow/flow"
 	"ovsmesh/openflow/pipeline"
 )
 
-// effect says in plain words what follows from a finding about f: for a flow
-// that is not wanted what it may do, else what its lack does.
-func (b *Bridge) effect(kind string, f *flow.Flow) string {
-	if kind == UnexpectedFlow {
-		return "frames may go where they should not"
-	}
-	port := b.port(f)
-	switch pipeline.ReasonOf(f.Cookie) {
+// lack says in plain words what follows from a wanted flow's absence.
+func (l *look) lack(w *flow.Flow) string {
+	port := l.port(w)
+	switch pipeline.ReasonOf(w.Cookie) {
 	case pipeline.Miss:
-		if f.Table == pipeline.TableClassify {
-			return "frames from unknown ports are not told to be dropped"
-		}
-		return fmt.Sprintf("frames that table %d does not know are not told to be dropped", f.Table)
+		return "nothing while the switch itself drops what no flow matches"
 	case pipeline.ClassifyVIF:
 		return port + " can send nothing"
 	case pipeline.ClassifyTunnel:
-		return "nothing from " + port + " arrives"
+		return fmt.Sprintf("nothing from %s arrives at %s", port, l.Host)
 	case pipeline.BroadcastDrop:
-		return "broadcast from " + port + " loops"
+		return l.unguarded(w)
 	case pipeline.Security:
-		if mac := b.mac(f, flow.EthSrc); mac != "" {
+		if mac := macText(w, flow.EthSrc); mac != "" {
 			return fmt.Sprintf("%s can't send as %s", port, mac)
 		}
 		return port + " can send nothing"
 	case pipeline.GroupSource:
-		return "VMs may send from group addresses"
-	case pipeline.UnicastLocal, pipeline.UnicastRemote, pipeline.UnicastBoth:
-		return fmt.Sprintf("%s can't be reached directly from %s", b.mac(f, flow.EthDst), b.Host)
+		return "VMs whose addresses are not checked may send from group addresses"
+	case pipeline.UnicastLocal, pipeline.UnicastRemote:
+		if l.stands(pipeline.UnknownToFlood, w) {
+			return l.indirect(w, "flooded")
+		}
+		return l.indirect(w, "lost")
+	case pipeline.UnicastBoth: // the flow for those that are here takes them
+		return fmt.Sprintf("%s can't be reached from %s if it runs on another host by now", l.owner(w), l.Host)
 	case pipeline.GroupToFlood:
-		return "broadcast and multicast are lost on " + b.Host
+		if l.stands(pipeline.UnknownToFlood, w) {
+			return "nothing while unknown unicast is flooded, too"
+		}
+		return "broadcast and multicast are lost on " + l.Host
 	case pipeline.UnknownToFlood:
-		return "unicast to unknown addresses is lost on " + b.Host
+		return "unicast to unknown addresses is lost on " + l.Host
 	case pipeline.FloodFromVIF:
-		return "broadcast from VMs on " + b.Host + " does not arrive everywhere"
+		return "broadcast from VMs on " + l.Host + " reaches nobody"
 	case pipeline.FloodFromTunnel:
-		return "broadcast from other hosts does not arrive at all VMs on " + b.Host
+		return "broadcast from other hosts reaches nobody on " + l.Host
 	}
-	return ""
+	return "frames may be lost"
 }
 
-// port names the port that f matches.
-func (b *Bridge) port(f *flow.Flow) string {
-	x, ok := f.Match.Get(flow.InPort.Field())
-	if !ok || len(x.Value) != 4 {
-		return "any port"
+// unguarded says what follows from the loss of a tunnel's broadcast drop, which
+// lies under the flow that takes all of the tunnel, on purpose.
+func (l *look) unguarded(w *flow.Flow) string {
+	what := "broadcast"
+	if _, ok := w.Match.Get(flow.IPv4Dst.Field()); ok {
+		what = "multicast"
 	}
-	n := binary.BigEndian.Uint32([]byte(x.Value))
-	if b.Port != nil {
-		if name := b.Port(n); name != "" {
-			return name
-		}
+	if l.stands(pipeline.ClassifyTunnel, w) {
+		return fmt.Sprintf("%s from %s loops if the flow above this one is lost, too", what, l.port(w))
 	}
-	return fmt.Sprintf("port %d", n)
+	return fmt.Sprintf("%s from %s loops if any other flow takes it", what, l.port(w))
 }
 
-// mac names the owner of the address that f matches in field, or the address.
-func (b *Bridge) mac(f *flow.Flow, field flow.Name) string {
-	x, ok := f.Match.Get(field.Field())
-	if !ok || len(x.Value) != 6 {
-		return ""
+func (l *look) indirect(w *flow.Flow, fate string) string {
+	return fmt.Sprintf("%s can't be reached directly from %s: frames to it are %s", l.owner(w), l.Host, fate)
+}
+
+// change says what follows from g standing in w's place.
+func (l *look) change(w, g *flow.Flow) string {
+	switch {
+	case !g.Actions.Equal(w.Actions):
+	case g.IdleTimeout != w.IdleTimeout || g.HardTimeout != w.HardTimeout:
+		return "nothing until the flow ends by itself"
+	default:
+		return "nothing for frames: only its cookie or flags differ"
 	}
-	mac := [6]byte([]byte(x.Value))
-	if b.MAC != nil {
-		if name := b.MAC(mac); name != "" {
-			return name
+	drops := len(g.Actions) == 0
+	switch r := pipeline.ReasonOf(w.Cookie); r {
+	case pipeline.Miss:
+		return fmt.Sprintf("frames that no flow of table %d matches are not dropped", w.Table)
+	case pipeline.BroadcastDrop, pipeline.GroupSource:
+		return l.lack(w)
+	case pipeline.UnicastLocal, pipeline.UnicastRemote, pipeline.UnicastBoth:
+		if drops {
+			return l.indirect(w, "dropped")
+		}
+		return l.indirect(w, "sent elsewhere")
+	case pipeline.GroupToFlood:
+		if drops {
+			return "broadcast and multicast are lost on " + l.Host
+		}
+		return "broadcast and multicast go wrong on " + l.Host
+	case pipeline.FloodFromVIF:
+		if !drops {
+			return "broadcast from VMs on " + l.Host + l.otherOutputs(w, g)
+		}
+	case pipeline.FloodFromTunnel:
+		if !drops {
+			return "broadcast from other hosts" + l.otherOutputs(w, g)
+		}
+	case pipeline.ClassifyVIF, pipeline.ClassifyTunnel, pipeline.Security:
+		if !drops {
+			return "what comes from " + l.port(w) + " may go where it should not"
+		}
+	case pipeline.UnknownToFlood:
+		if !drops {
+			return "unicast to unknown addresses goes wrong on " + l.Host
 		}
 	}
-	return fmt.Sprintf("%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5])
+	return l.lack(w)
+}
+
+// otherOutputs says to whom g sends less and more than w.
+func (l *look) otherOutputs(w, g *flow.Flow) string {
+	text := ""
+	if ports := l.outputsBeyond(w, g); ports != "" {
+		text = " does not reach " + ports
+	}
+	if ports := l.outputsBeyond(g, w); ports != "" {
+		if text != "" {
+			text += ", and"
+		}
+		text += " also goes to " + ports
+	}
+	if text == "" {
+		return " goes wrong"
+	}
+	return text
+}
+
+// outputsBeyond names the ports to which a sends and b does not.
+func (l *look) outputsBeyond(a, b *flow.Flow) string {
+	there := map[uint32]bool{}
+	for _, x := range b.Actions {
+		if o, ok := x.(flow.Output); ok {
+			there[o.Port] = true
+		}
+	}
+	text := ""
+	for _, x := range a.Actions {
+		o, ok := x.(flow.Output)
+		if !ok || there[o.Port] {
+			continue
+		}
+		if text != "" {
+			text += ", "
+		}
+		text += l.portName(o.Port)
+	}
+	return text
+}
+
+// misplaced says what follows from w standing at g's table and priority only.
+func (l *look) misplaced(w, g *flow.Flow) string {
+	if w.Table != g.Table {
+		return l.lack(w)
+	}
+	return fmt.Sprintf("%s, unless it serves at priority %d as well", l.lack(w), g.Priority)
+}
+
+// shadowed says what follows from another program's flow in w's place.
+func (l *look) shadowed(w, foreign *flow.Flow) string {
+	if foreign.Actions.Equal(w.Actions) {
+		return "nothing while the other program's flow stands, which does the same"
+	}
+	return l.change(w, foreign)
+}
+
+// unexpected says what g may do, which nobody wants.
+func unexpected(g *flow.Flow) string {
+	if len(g.Actions) == 0 {
+		return "frames that it matches may be lost"
+	}
+	return "frames may go where they should not"
 }

@@ -1,8 +1,6 @@
 package audit
 
 import (
-	"slices"
-
 	"ovsmesh/openflow/flow"
 	"ovsmesh/openflow/pipeline"
 )
@@ -14,131 +12,125 @@ type Bridge struct {
 	Want    []flow.Flow
 	Got     []flow.Flow // all that the switch holds, others' too
 	Network func(id uint32) string
-	Port    func(ofport uint32) string // a VIF's name, or the peer's host for a tunnel; "": not known
+	Port    func(ofport uint32) string // a VIF's name, or the peer's host for a tunnel; nil, "": not known
 	MAC     func(mac [6]byte) string   // whose address it is; nil, "": not known
 	Foreign bool                       // report others' flows too
 }
 
 // Flows compares a bridge's flows. The findings are sorted.
+//
+// A wanted flow that the switch does not hold is misplaced if one of ours of
+// the same network, match and actions stands where none is wanted; shadowed if
+// another program's has its table, priority and match; else missing. Flows of
+// ours that are meant to lie under others of ours are none of these.
 func Flows(b Bridge) []Finding {
-	var ours, foreign []flow.Flow
-	for _, f := range b.Got {
-		if pipeline.Owned(f.Cookie) {
-			ours = append(ours, f)
-		} else {
-			foreign = append(foreign, f)
-		}
-	}
-	held := make(map[flow.Key]*flow.Flow, len(ours))
-	for i := range ours {
-		held[ours[i].Key()] = &ours[i]
-	}
-	taken := make(map[flow.Key]*flow.Flow, len(foreign))
-	for i := range foreign {
-		taken[foreign[i].Key()] = &foreign[i]
-	}
-	d := flow.Diff(b.Want, ours)
+	l := newLook(b)
+	d := flow.Diff(b.Want, l.ours)
 	var out []Finding
 	for i := range d.Modify {
 		w := &d.Modify[i]
-		g := held[w.Key()]
+		g := l.held[w.Key()]
 		want, got := w.Text(), g.Text()
 		if want == got { // they differ in the cookie alone
 			want, got = w.String(), g.String()
 		}
-		out = append(out, b.finding(ChangedFlow, w, want, got))
+		out = append(out, l.finding(ChangedFlow, w, want, got, l.change(w, g)))
 	}
 	stray := byContent(d.Delete)
 	for i := range d.Add {
 		w := &d.Add[i]
-		if f, ok := taken[w.Key()]; ok {
-			out = append(out, b.finding(ShadowedFlow, w, w.Text(), f.String()))
-			delete(taken, w.Key())
+		if f, ok := l.foreign[w.Key()]; ok {
+			out = append(out, l.finding(ShadowedFlow, w, w.Text(), f.String(), l.shadowed(w, f)))
 			continue
 		}
 		if g := stray.take(w); g != nil {
-			out = append(out, b.finding(MisplacedFlow, w, w.Text(), g.Text()))
+			out = append(out, l.finding(MisplacedFlow, w, w.Text(), g.Text(), l.misplaced(w, g)))
 			continue
 		}
-		out = append(out, b.finding(MissingFlow, w, w.Text(), ""))
+		out = append(out, l.finding(MissingFlow, w, w.Text(), "", l.lack(w)))
 	}
-	for _, g := range stray.left(d.Delete) {
-		out = append(out, b.finding(UnexpectedFlow, g, "", g.Text()))
-	}
-	out = append(out, b.swallowed(foreign)...)
-	if b.Foreign {
-		for i := range foreign {
-			out = append(out, Finding{Host: b.Host, Bridge: b.Name, Kind: ForeignFlow, Got: foreign[i].String()})
+	for i := range d.Delete {
+		if g := &d.Delete[i]; stray.has(g) {
+			out = append(out, l.finding(UnexpectedFlow, g, "", g.Text(), unexpected(g)))
 		}
 	}
+	out = append(out, l.others()...)
 	Sort(out)
 	return out
 }
 
-// swallowed finds foreign flows of table 0 that match everything at a priority
-// above all of ours there: nothing reaches our tables then.
-func (b *Bridge) swallowed(foreign []flow.Flow) []Finding {
-	var top *flow.Flow
-	for i := range b.Want {
-		if w := &b.Want[i]; w.Table == 0 && (top == nil || w.Priority > top.Priority) {
-			top = w
-		}
-	}
-	var out []Finding
-	for _, f := range foreign {
-		if top != nil && f.Table == 0 && len(f.Match) == 0 && f.Priority > top.Priority {
-			out = append(out, Finding{Host: b.Host, Bridge: b.Name, Kind: ShadowedFlow,
-				Want: top.Text(), Got: f.String(), Effect: "another program's flow takes every frame on " + b.Name})
-		}
-	}
-	return out
-}
-
-func (b *Bridge) finding(kind string, f *flow.Flow, want, got string) Finding {
-	out := Finding{Host: b.Host, Bridge: b.Name, Kind: kind, Want: want, Got: got}
+func (b *Bridge) finding(kind string, f *flow.Flow, want, got, effect string) Finding {
+	out := Finding{Host: b.Host, Bridge: b.Name, Kind: kind, Want: want, Got: got, Effect: effect}
 	if id := pipeline.NetworkOf(f.Cookie); id != 0 && b.Network != nil {
 		out.Network = b.Network(id)
 	}
-	out.Effect = b.effect(kind, f)
 	return out
 }
 
-// content is a flow without its place.
-type content struct{ match, actions string }
-
-func contentOf(f *flow.Flow) content { return content{f.Match.String(), f.Actions.String()} }
-
-// strays are flows by content, those already taken left out.
-type strays map[content][]*flow.Flow
-
-func byContent(flows []flow.Flow) strays {
-	s := make(strays, len(flows))
-	for i := range flows {
-		c := contentOf(&flows[i])
-		s[c] = append(s[c], &flows[i])
-	}
-	return s
+// look is a bridge with its flows in order.
+type look struct {
+	Bridge
+	ours    []flow.Flow
+	held    map[flow.Key]*flow.Flow // ours
+	foreign map[flow.Key]*flow.Flow
+	done    map[task]bool // wanted flows that the switch holds, by what they do
 }
 
-// take returns a flow that is w in another place, once, or nil.
-func (s strays) take(w *flow.Flow) *flow.Flow {
-	c := contentOf(w)
-	list := s[c]
-	for i, g := range list {
-		if pipeline.NetworkOf(g.Cookie) == pipeline.NetworkOf(w.Cookie) {
-			s[c] = slices.Delete(list, i, i+1)
-			return g
+// task is what a flow does that others rely on.
+type task struct {
+	reason  pipeline.Reason
+	network uint32
+	port    uint32
+}
+
+func newLook(b Bridge) *look {
+	l := &look{Bridge: b, held: map[flow.Key]*flow.Flow{}, foreign: map[flow.Key]*flow.Flow{}, done: map[task]bool{}}
+	for i := range b.Got {
+		g := &b.Got[i]
+		if pipeline.Owned(g.Cookie) {
+			l.ours = append(l.ours, *g)
+			l.held[g.Key()] = g
+		} else {
+			l.foreign[g.Key()] = g
 		}
 	}
-	return nil
+	for i := range b.Want {
+		w := &b.Want[i]
+		switch r := pipeline.ReasonOf(w.Cookie); r {
+		case pipeline.ClassifyTunnel, pipeline.UnknownToFlood:
+			if g := l.held[w.Key()]; g != nil && g.Actions.Equal(w.Actions) {
+				l.done[task{r, pipeline.NetworkOf(w.Cookie), inPort(w)}] = true
+			}
+		}
+	}
+	return l
 }
 
-// left returns those of flows that were not taken, in their order.
-func (s strays) left(flows []flow.Flow) []*flow.Flow {
-	var out []*flow.Flow
-	for i := range flows {
-		if slices.Contains(s[contentOf(&flows[i])], &flows[i]) {
-			out = append(out, &flows[i])
+// stands reports whether the switch holds the wanted flow of a reason for the
+// network and port of f.
+func (l *look) stands(r pipeline.Reason, f *flow.Flow) bool {
+	return l.done[task{r, pipeline.NetworkOf(f.Cookie), inPort(f)}]
+}
+
+// others returns what there is to say of other programs' flows. One in table 0
+// that matches everything at a priority above all of ours lets nothing reach
+// our tables.
+func (l *look) others() []Finding {
+	var top *flow.Flow
+	for i := range l.Want {
+		if w := &l.Want[i]; w.Table == 0 && (top == nil || w.Key().Compare(top.Key()) < 0) {
+			top = w // keys of higher priority come first
+		}
+	}
+	var out []Finding
+	for _, f := range l.foreign {
+		if top != nil && f.Table == 0 && len(f.Match) == 0 && f.Priority > top.Priority {
+			out = append(out, Finding{Host: l.Host, Bridge: l.Name, Kind: ShadowedFlow,
+				Want: top.Text(), Got: f.String(), Effect: "another program's flow takes every frame on " + l.Name})
+		}
+		if l.Foreign {
+			out = append(out, Finding{Host: l.Host, Bridge: l.Name, Kind: ForeignFlow, Got: f.String(),
+				Effect: "another program's flow, which is left alone"})
 		}
 	}
 	return out

@@ -1,9 +1,6 @@
 package audit
 
-import (
-	"fmt"
-	"slices"
-)
+import "fmt"
 
 // Tunnel is a tunnel port, wanted or found.
 type Tunnel struct {
@@ -32,6 +29,14 @@ func (t Tunnel) String() string {
 	return s
 }
 
+// lost says what follows from the loss of t on a host.
+func (t Tunnel) lost(host string) string {
+	if t.Peer == "" {
+		return fmt.Sprintf("nothing goes through %s of %s", t.Name, host)
+	}
+	return fmt.Sprintf("VMs on %s can't be reached from %s", t.Peer, host)
+}
+
 // Tunnels compares a host's tunnel ports by name. Of got, those that are not
 // ours must have been left out. The findings are sorted.
 func Tunnels(host string, want, got []Tunnel) []Finding {
@@ -47,7 +52,7 @@ func Tunnels(host string, want, got []Tunnel) []Finding {
 	for _, w := range want {
 		g, ok := there[w.Name]
 		delete(there, w.Name)
-		lost := fmt.Sprintf("VMs on %s can't be reached from %s", w.Peer, host)
+		lost := w.lost(host)
 		switch {
 		case !ok:
 			add(w, MissingTunnel, w.String(), "", lost)
@@ -64,7 +69,7 @@ func Tunnels(host string, want, got []Tunnel) []Finding {
 		}
 	}
 	for _, g := range there {
-		add(g, UnexpectedTunnel, "", g.String(), "frames may leave to a host that is not in the network")
+		add(g, UnexpectedTunnel, "", g.String(), "a way to a host that is not in the network, for any flow that sends there")
 	}
 	Sort(out)
 	return out
@@ -85,14 +90,18 @@ func Settings(host, bridge string, want, got map[string]string) []Finding {
 }
 
 func settingEffect(key, bridge string) string {
-	switch {
-	case key == "fail_mode":
+	switch key {
+	case "fail_mode":
 		return bridge + " forwards by itself while the controller is away, and loops"
-	case key == "controller":
+	case "controller":
 		return bridge + " does not listen to this controller"
-	case slices.Contains([]string{"other_config:disable-in-band", "connection_mode"}, key):
+	case "protocols":
+		return bridge + " may not speak OpenFlow 1.3 with the controller"
+	case "other_config:datapath-id":
+		return bridge + " may get another datapath ID, by which the controller does not know it"
+	case "other_config:disable-in-band", "connection_mode":
 		return "a forged ARP request may run round the mesh of " + bridge
-	case key == "stp_enable" || key == "rstp_enable":
+	case "stp_enable", "rstp_enable":
 		return "spanning tree may block tunnels of " + bridge
 	}
 	return bridge + " may not behave as planned"

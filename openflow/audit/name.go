@@ -1,0 +1,55 @@
+package audit
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"ovsmesh/openflow/flow"
+)
+
+// inPort returns the port that f matches, 0 for any.
+func inPort(f *flow.Flow) uint32 {
+	x, ok := f.Match.Get(flow.InPort.Field())
+	if !ok || len(x.Value) != 4 {
+		return 0
+	}
+	return binary.BigEndian.Uint32([]byte(x.Value))
+}
+
+// port names the port that f matches.
+func (b *Bridge) port(f *flow.Flow) string {
+	if n := inPort(f); n != 0 {
+		return b.portName(n)
+	}
+	return "any port"
+}
+
+func (b *Bridge) portName(n uint32) string {
+	if b.Port != nil {
+		if name := b.Port(n); name != "" {
+			return name
+		}
+	}
+	return fmt.Sprintf("port %d", n)
+}
+
+// owner names whose the destination address is that f matches, or the address.
+func (b *Bridge) owner(f *flow.Flow) string {
+	x, ok := f.Match.Get(flow.EthDst.Field())
+	if ok && len(x.Value) == 6 && b.MAC != nil {
+		if name := b.MAC([6]byte([]byte(x.Value))); name != "" {
+			return name
+		}
+	}
+	return macText(f, flow.EthDst)
+}
+
+// macText returns the address that f matches in field, or "".
+func macText(f *flow.Flow, field flow.Name) string {
+	x, ok := f.Match.Get(field.Field())
+	if !ok || len(x.Value) != 6 {
+		return ""
+	}
+	m := x.Value
+	return fmt.Sprintf("%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5])
+}
