@@ -190,10 +190,13 @@ func (a *hostAudit) bridge(ctx context.Context, h *host, db *schema.DB, b *bridg
 		}
 	}
 	for _, id := range ids {
-		want, _, err := h.compile(b, id)
+		want, ok, err := h.compile(b, id)
 		if err != nil {
 			a.unreachable("bridge " + b.name + ": " + err.Error())
 			continue
+		}
+		if !ok {
+			want = b.installed[id] // until its ports have been made
 		}
 		look.Want = append(look.Want, want...)
 	}
