@@ -28,6 +28,7 @@ type bridge struct {
 	installed map[uint32][]flow.Flow // our flows by network ID, 0 for those of no network
 	strangers map[flow.Key]struct{}  // keys of others' flows, which ours must not replace
 	want      map[uint32]int         // how many flows it should hold, by network ID
+	prepared  map[uint32]difference  // by network ID, for ports that are being made
 	dirty     map[uint32]struct{}    // network IDs whose flows may be off
 	virgin    bool                   // the switch held none of our flows when they were read
 	keeps     bool                   // the store keeps flows of others that must go back
@@ -61,7 +62,7 @@ const (
 func newBridge(name string) *bridge {
 	return &bridge{
 		name: name, nets: map[uint32]string{},
-		installed: map[uint32][]flow.Flow{}, want: map[uint32]int{}, dirty: map[uint32]struct{}{},
+		installed: map[uint32][]flow.Flow{}, want: map[uint32]int{}, dirty: map[uint32]struct{}{}, prepared: map[uint32]difference{},
 	}
 }
 
@@ -227,7 +228,7 @@ func (h *host) takeSwitches() {
 		}
 		b.lose()
 		b.sess = a.sess
-		b.retry = backoff{}
+		b.retry, b.flowErr = backoff{}, "" // what went wrong did so on the former session
 		h.watch(a.sess)
 		h.log.Info("bridge connected", zap.String("bridge", b.name), zap.Stringer("from", a.sess.RemoteAddr()))
 	}
