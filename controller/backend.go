@@ -77,11 +77,10 @@ func (c *Controller) change(ctx context.Context, dry bool, plan func() (*topolog
 // Sync says how far the connected hosts have followed to a generation.
 func (c *Controller) Sync(ctx context.Context, gen uint64) (api.SyncStatus, error) {
 	st := api.SyncStatus{Generation: gen, Pending: []api.HostPending{}, Errors: []string{}}
-	hosts, _, err := c.loopsNow(ctx)
+	hosts, err := c.loopsNow(ctx)
 	if err != nil {
 		return st, err
 	}
-	slices.SortFunc(hosts, func(a, b *host) int { return strings.Compare(a.name, b.name) })
 	for _, h := range hosts {
 		last := h.mail.last()
 		s := h.status
@@ -105,6 +104,8 @@ func (c *Controller) Sync(ctx context.Context, gen uint64) (api.SyncStatus, erro
 		}
 		s.mu.Unlock()
 	}
+	slices.SortFunc(st.Pending, func(a, b api.HostPending) int { return strings.Compare(a.Host, b.Host) })
+	slices.Sort(st.Errors)
 	st.Done = len(st.Pending) == 0
 	return st, nil
 }

@@ -45,11 +45,11 @@ type host struct {
 	vifs    map[string]string           // network of each VIF, by Interface name
 	bridges map[string]*bridge          // that we manage, are to manage or are to release
 	seen    uint64                      // generation of the mail that was taken
-	wanted  int                         // tunnels in all of on
 
 	att   *attachment // nil while the host is not connected
 	facts topology.HostFacts
 
+	wants      map[string]wants    // see tunnelsWanted
 	dirty      map[string]struct{} // networks whose rows may be off
 	complete   bool                // all rows must be looked at
 	settling   settling
@@ -88,6 +88,7 @@ func newHost(name string, env *environment) *host {
 		on:        map[string]*topology.OnHost{},
 		vifs:      map[string]string{},
 		bridges:   map[string]*bridge{},
+		wants:     map[string]wants{},
 		dirty:     map[string]struct{}{},
 		rowErrors: map[string][]string{},
 		complete:  true,
@@ -231,6 +232,7 @@ func (h *host) attach(ctx context.Context, a *attachment) {
 		h.detach("replaced by a newer one")
 	}
 	h.att = a
+	h.mail.setAway(false)
 	h.complete = true
 	h.settling = settling{}
 	h.retry = backoff{}
@@ -252,6 +254,7 @@ func (h *host) detach(why string) {
 	h.log.Info("host disconnected", zap.String("reason", why))
 	close(h.att.released)
 	h.att = nil
+	h.mail.setAway(true)
 	h.status.disconnect()
 	h.republish()
 }
@@ -302,7 +305,6 @@ func (h *host) takeMail() {
 
 func (h *host) setWanted(name string, on *topology.OnHost) {
 	if was := h.on[name]; was != nil {
-		h.wanted -= len(was.Net.Members) - 1
 		for _, v := range was.VIFs {
 			if h.vifs[v.Interface] == name {
 				delete(h.vifs, v.Interface)
@@ -314,13 +316,13 @@ func (h *host) setWanted(name string, on *topology.OnHost) {
 	}
 	h.dirty[name] = struct{}{}
 	if on == nil {
+		delete(h.wants, name)
 		delete(h.on, name)
 		delete(h.rowErrors, name)
 		h.status.dropNetwork(name)
 		return
 	}
 	h.on[name] = on
-	h.wanted += len(on.Net.Members) - 1
 	h.status.touch(name)
 	for _, v := range on.VIFs {
 		h.vifs[v.Interface] = name

@@ -15,17 +15,22 @@ type mailbox struct {
 	mu      sync.Mutex
 	updates map[string]*topology.OnHost // by network; nil: the host is out of it
 	gen     uint64                      // of the last update put in
+	away    bool                        // nobody is to be woken: the host is not connected
 }
 
 func newMailbox() *mailbox {
-	return &mailbox{ready: make(chan struct{}, 1), updates: map[string]*topology.OnHost{}}
+	return &mailbox{ready: make(chan struct{}, 1), updates: map[string]*topology.OnHost{}, away: true}
 }
 
 func (m *mailbox) put(network string, on *topology.OnHost, gen uint64) {
 	m.mu.Lock()
 	m.updates[network] = on
 	m.gen = gen
+	away := m.away
 	m.mu.Unlock()
+	if away {
+		return
+	}
 	select {
 	case m.ready <- struct{}{}:
 	default:
@@ -39,6 +44,14 @@ func (m *mailbox) take() (updates map[string]*topology.OnHost, gen uint64) {
 	defer m.mu.Unlock()
 	updates, m.updates = m.updates, map[string]*topology.OnHost{}
 	return updates, m.gen
+}
+
+// setAway says whether the host is away. A change in a mesh of a thousand hosts
+// concerns all of them, and those that are not there need not stir for it.
+func (m *mailbox) setAway(away bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.away = away
 }
 
 // last returns the generation of the last update that was put in.

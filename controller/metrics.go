@@ -59,7 +59,20 @@ func (*gauges) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (g *gauges) Collect(ch chan<- prometheus.Metric) {
-	hosts, networks, err := g.c.loopsNow(context.Background())
+	var (
+		hosts    []*host
+		networks int
+		wanted   = map[*host]int{} // tunnels, of hosts that may not be there to say
+	)
+	err := g.c.hub.do(context.Background(), func() {
+		networks = g.c.hub.intent.Count()
+		for name, h := range g.c.hub.hosts {
+			hosts = append(hosts, h)
+			for _, u := range g.c.hub.mesh.Views(name) {
+				wanted[h] += len(u.On.Net.Members) - 1
+			}
+		}
+	})
 	if err != nil {
 		return // stopping
 	}
@@ -78,7 +91,7 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 				inSync++
 			}
 		} else {
-			tunnels[api.TunnelUnreachable] += s.wanted
+			tunnels[api.TunnelUnreachable] += wanted[h]
 		}
 		for _, b := range s.bridges {
 			bridges[b.Connected]++
@@ -103,13 +116,13 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 	gauge(descFlows, flows)
 }
 
-// loopsNow returns the loops of all hosts, and how many networks there are.
-func (c *Controller) loopsNow(ctx context.Context) (hosts []*host, networks int, err error) {
-	err = c.hub.do(ctx, func() {
+// loopsNow returns the loops of all hosts.
+func (c *Controller) loopsNow(ctx context.Context) ([]*host, error) {
+	var hosts []*host
+	err := c.hub.do(ctx, func() {
 		for _, h := range c.hub.hosts {
 			hosts = append(hosts, h)
 		}
-		networks = c.hub.intent.Count()
 	})
-	return hosts, networks, err
+	return hosts, err
 }

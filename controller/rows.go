@@ -118,7 +118,7 @@ func (h *host) wantNetwork(name string, on *topology.OnHost) plan.Network {
 	if b := h.bridges[on.Bridge]; b != nil && h.held(b) {
 		return w
 	}
-	tunnels, _ := topology.Tunnels(on)
+	tunnels, _ := h.tunnelsWanted(on)
 	for _, t := range tunnels {
 		w.Tunnels = append(w.Tunnels, plan.Tunnel{
 			Name: t.Name, Type: string(t.Encap), Peer: t.Peer, Key: t.Key,

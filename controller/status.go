@@ -105,17 +105,10 @@ func (s *hostStatus) network(name string) (networkStatus, bool) {
 	return n, ok
 }
 
-func (s *hostStatus) setWanted(tunnels int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.wanted = tunnels
-}
-
 // republish tells what has changed since the last time. Of a host that is not
 // connected there is nothing to tell: whoever wants to know draws up its
 // tunnels from what is wanted, see unreachable.
 func (h *host) republish() {
-	h.status.setWanted(h.wanted)
 	if h.att == nil {
 		return
 	}

@@ -176,8 +176,12 @@ func (m *Mesh) setEndpoint(h *hostState, e endpoint, w work) {
 func (m *Mesh) publish(updates []Update, n *netState, hosts map[*hostState]struct{}) []Update {
 	_, viewChanged := m.dirtyNets[n]
 	fresh := make(map[*hostState]*OnHost, len(hosts))
+	listed := map[string]bool{}
+	for _, name := range listedHosts(n.rec) {
+		listed[name] = true
+	}
 	for h := range hosts {
-		on, was := n.attach(h), n.on[h]
+		on, was := n.attach(h, listed[h.name]), n.on[h]
 		fresh[h] = on
 		if (on == nil) != (was == nil) || on != nil && !on.Self.equal(&was.Self) {
 			viewChanged = true

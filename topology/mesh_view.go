@@ -85,12 +85,11 @@ func few(problems []string) []string {
 
 // attach works out what a host is in a network, all but Net; nil if it is no
 // member.
-func (n *netState) attach(h *hostState) *OnHost {
+func (n *netState) attach(h *hostState, listed bool) *OnHost {
 	if n.rec == nil || h.rec == nil {
 		return nil
 	}
 	j := h.class.joins[n]
-	listed := slices.Contains(n.rec.Hosts, h.name)
 	if j == nil && !listed {
 		return nil
 	}

@@ -72,8 +72,8 @@ func (f *benchFloor) add(ctx context.Context, n int) (time.Duration, error) {
 	for i := range fresh {
 		fresh[i] = benchTunnel(len(f.tunnels) + i + 1)
 	}
-	// The controller gives port numbers in the order of names.
-	slices.SortFunc(fresh, func(a, b tunnel) int { return cmp.Compare(a.port, b.port) })
+	// The controller gives port numbers in the order of networks and names.
+	slices.SortFunc(fresh, func(a, b tunnel) int { return cmp.Or(cmp.Compare(a.net, b.net), cmp.Compare(a.port, b.port)) })
 	for i := range fresh {
 		fresh[i].ofport = uint32(firstTunnelNumber + len(f.tunnels) + i)
 	}

@@ -56,7 +56,7 @@ func pluginPort(n int) string { return fmt.Sprintf("t%d-%d-%d", pluginKey, bench
 // pluginTunnel makes one tunnel by the processes that create_tunnel of the
 // plugin starts, one after another, and returns how long they took.
 func (s *benchSwitch) pluginTunnel(ctx context.Context, n int) (time.Duration, error) {
-	port, remote := pluginPort(n), benchTunnel(n).remote.String()
+	port, remote := pluginPort(n), peerAddr(n).String()
 	bridge := s.BridgeSocket(benchBridge)
 	start := time.Now()
 	var ofport string

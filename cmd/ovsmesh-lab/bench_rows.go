@@ -138,11 +138,11 @@ func transaction(tunnels []tunnel) ([]byte, error) {
 	var ports []any
 	for i, t := range tunnels {
 		iface, port := "i"+strconv.Itoa(i), "p"+strconv.Itoa(i)
-		ids := pairs("ovsmesh-owner", "00000000-0000-4000-8000-000000000000", "ovsmesh-network", benchNetwork, "ovsmesh-peer", t.peer)
+		ids := pairs("ovsmesh-owner", "00000000-0000-4000-8000-000000000000", "ovsmesh-network", t.net.name(), "ovsmesh-peer", "p"+strconv.Itoa(t.peer))
 		params = append(params,
 			object{"op": "insert", "table": "Interface", "uuid-name": iface, "row": object{
 				"name": t.port, "type": "gre", "ofport_request": t.ofport, "external_ids": ids,
-				"options": pairs("key", strconv.Itoa(benchKey), "remote_ip", t.remote.String())}},
+				"options": pairs("key", strconv.Itoa(int(t.net.key())), "remote_ip", t.remote.String())}},
 			object{"op": "insert", "table": "Port", "uuid-name": port, "row": object{
 				"name": t.port, "interfaces": []any{"named-uuid", iface}, "protected": true, "external_ids": ids}})
 		ports = append(ports, []any{"named-uuid", port})

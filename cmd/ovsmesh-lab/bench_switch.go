@@ -12,7 +12,7 @@ import (
 )
 
 // benchSwitch is one real ovsdb-server and ovs-vswitchd with the dummy
-// datapath, and on it the bridge to be measured with one VIF.
+// datapath, and on it the bridge to be measured with a VIF of each network.
 type benchSwitch struct {
 	*ovstest.OVS
 }
@@ -24,14 +24,17 @@ func startBenchSwitch(ctx context.Context) (*benchSwitch, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = ovs.VSCtl(ctx,
-		"set", "Open_vSwitch", ".", "external_ids:ovsmesh-endpoint-ip="+benchEndpoint.String(),
+	args := []string{
+		"set", "Open_vSwitch", ".", "external_ids:ovsmesh-endpoint-ip=" + benchEndpoint.String(),
 		"--", "add-br", benchBridge,
 		"--", "set", "Bridge", benchBridge, "fail_mode=secure", "other_config:disable-in-band=true",
-		"--", "add-port", benchBridge, benchVIF,
-		"--", "set", "Interface", benchVIF, "type=internal", fmt.Sprintf("ofport_request=%d", benchVIFNumber),
-		fmt.Sprintf("external_ids:attached-mac=\"%s\"", benchMAC))
-	if err != nil {
+	}
+	for k := range benchNet(benchNetworks) {
+		args = append(args, "--", "add-port", benchBridge, k.vif(),
+			"--", "set", "Interface", k.vif(), "type=internal", fmt.Sprintf("ofport_request=%d", k.ofport()),
+			fmt.Sprintf("external_ids:attached-mac=\"%s\"", k.mac()), "external_ids:ovsmesh-network="+k.name())
+	}
+	if _, err := ovs.VSCtl(ctx, args...); err != nil {
 		return nil, errors.Join(err, ovs.Remove())
 	}
 	return &benchSwitch{ovs}, nil
@@ -53,7 +56,8 @@ func (s *benchSwitch) check(ctx context.Context, want []tunnel) error {
 		if !ok || g.ofport == 0 || g.remote != w.remote {
 			return fmt.Errorf("tunnel %s to %s: on the switch it is %+v", w.port, w.remote, g)
 		}
-		have[i] = g
+		w.ofport = g.ofport
+		have[i] = w
 	}
 	flows, err := benchFlows(have)
 	if err != nil {
