@@ -310,7 +310,7 @@ func (h *host) setWanted(name string, on *topology.OnHost) {
 				delete(h.vifs, v.Interface)
 			}
 		}
-		if b := h.bridges[was.Bridge]; b != nil && (on == nil || on.Bridge != was.Bridge) {
+		if b := h.bridges[was.Bridge]; b != nil && (on == nil || on.Bridge != was.Bridge || on.Net.ID != was.Net.ID) {
 			b.leave(was.Net.ID)
 		}
 	}
