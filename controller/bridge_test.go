@@ -341,3 +341,19 @@ func TestFrozenSwitch(t *testing.T) {
 	m.pingAll(append(vms, four)...)
 	m.clean()
 }
+
+// A network that is deleted and declared anew before its hosts have followed is
+// another one: nothing of the former stays.
+func TestNetworkDeclaredAnew(t *testing.T) {
+	m, vms := threeVMs(t)
+	m.apply(ownBridges)
+	m.meshed("blue", "h1", "h2", "h3")
+	for range 5 {
+		_, err := m.ctl.Delete(m.ctx, api.KindNetworks, "blue")
+		m.check(err)
+		m.apply(ownBridges)
+		m.meshed("blue", "h1", "h2", "h3")
+		m.clean()
+	}
+	m.pingAll(vms...)
+}
