@@ -61,6 +61,16 @@ func (p *peer) answer(result string) string {
 	return method
 }
 
+// isOld answers as a host that does not know monitor_cond.
+func (p *peer) isOld() {
+	p.t.Helper()
+	method, id := p.asked()
+	if method != "monitor_cond" {
+		p.t.Fatalf("asked for %q, want monitor_cond", method)
+	}
+	p.say(`{"id":%s,"result":null,"error":"unknown method"}`, id)
+}
+
 // hungUp fails the test unless the other side closes within d.
 func (p *peer) hungUp(d time.Duration) {
 	p.t.Helper()
@@ -94,6 +104,7 @@ const smallDump = `{"Open_vSwitch":{"` + rowUUID + `":{"new":{"external_ids":["m
 func (p *peer) settle() {
 	p.t.Helper()
 	p.answer(schemaText())
+	p.isOld()
 	p.answer(smallDump)
 	p.answer(`{"locked":true}`)
 }
@@ -187,6 +198,7 @@ func TestHostileDump(t *testing.T) {
 			m := startManager(t, brief())
 			p := dialPeer(t, m)
 			p.answer(schemaText())
+			p.isOld()
 			p.answer(dump)
 			p.hungUp(6 * time.Second)
 			select {
@@ -422,6 +434,7 @@ func TestManyRows(t *testing.T) {
 	m := startManager(t, ovsdb.Config{})
 	p := dialPeer(t, m)
 	p.answer(schemaText())
+	p.isOld()
 	dump := dumpOf(n)
 	before := heap()
 	start := time.Now()

@@ -54,6 +54,8 @@ func (s *Session) dispatch(e envelope) error {
 		return s.answer(e, `,"error":null,"result":`, e.params)
 	case e.method == "update":
 		return s.update(e.params)
+	case e.method == "update2" && s.bridges.apart:
+		return s.update2(e.params)
 	case e.method == "locked" || e.method == "stolen":
 		return s.lockNews(e)
 	case e.id != nil:
@@ -96,14 +98,10 @@ func (s *Session) update(params []byte) error {
 	err := r.Array(func(n int) error {
 		switch n {
 		case 0:
-			id, err := r.Raw()
-			if err == nil && string(id) != `"`+monitorID+`"` {
-				return fmt.Errorf("unknown monitor %.40q", id)
-			}
-			return err
+			return wantMonitor(r, monitorID)
 		case 1:
 			return s.decoder.TableUpdates(r, func(u schema.RowUpdate) error {
-				rows = append(rows, u)
+				rows = append(rows, s.bridges.whole(u))
 				if len(rows) > s.cfg.MaxPending {
 					return fmt.Errorf("more than %d rows", s.cfg.MaxPending)
 				}
@@ -112,6 +110,11 @@ func (s *Session) update(params []byte) error {
 		}
 		return fmt.Errorf("more than two parameters")
 	})
+	return s.changedRows(rows, err)
+}
+
+// changedRows hands on the rows of a notification that was read with err.
+func (s *Session) changedRows(rows []schema.RowUpdate, err error) error {
 	if err == nil {
 		err = s.pending.add(rows)
 	}

@@ -21,6 +21,7 @@ type Session struct {
 
 	db      *schema.DB
 	decoder schema.Decoder // the reader's
+	bridges bridgePorts    // the reader's
 	pending pending
 	changed chan struct{}
 	lock    atomic.Int32

@@ -2,7 +2,9 @@ package ovsdb
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 
 	"ovsmesh/ovsdb/notation"
 	"ovsmesh/ovsdb/schema"
@@ -16,7 +18,8 @@ const monitorID = "ovsmesh"
 //
 // The monitor is the plain one of RFC 7047 on every version. It sends a changed
 // row whole, so that of any number of changes to a row only the last has to be
-// kept; the differences that monitor_cond sends can't be merged like that.
+// kept; the differences that monitor_cond sends can't be merged like that, save
+// for a set of references, see bridgePorts.
 func (s *Session) setUp(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.SetupTimeout)
 	defer cancel()
@@ -30,12 +33,18 @@ func (s *Session) setUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	requests := monitorRequests(host)
+	if err := s.monitorPorts(ctx); err == nil {
+		requests[schema.TableBridge] = columns(slices.DeleteFunc(host.Columns()[schema.TableBridge], func(c string) bool { return c == "ports" }))
+	} else if e := (*Error)(nil); !errors.As(err, &e) || !e.Refused() {
+		return err // a host that does not know the method says so
+	}
 	db := schema.NewDB(host)
-	err = s.call(ctx, "monitor", []any{schema.Database, monitorID, monitorRequests(host)}, func(result []byte) error {
+	err = s.call(ctx, "monitor", []any{schema.Database, monitorID, requests}, func(result []byte) error {
 		r := notation.NewReader(result)
 		var rows []schema.RowUpdate
 		err := s.decoder.TableUpdates(r, func(u schema.RowUpdate) error {
-			if rows = append(rows, u); len(rows) > schema.MaxRows {
+			if rows = append(rows, s.bridges.whole(u)); len(rows) > schema.MaxRows {
 				return fmt.Errorf("more than %d rows", schema.MaxRows)
 			}
 			return nil
@@ -58,10 +67,29 @@ func (s *Session) setUp(ctx context.Context) error {
 	return s.requestLock(ctx)
 }
 
+// monitorPorts starts the monitor of Bridge.ports, ovsdb-server(7) §4.1.12.
+func (s *Session) monitorPorts(ctx context.Context) error {
+	request := map[string]any{schema.TableBridge: []any{columns([]string{"ports"})}}
+	return s.call(ctx, "monitor_cond", []any{schema.Database, portsID, request}, func(result []byte) error {
+		s.bridges.split()
+		err := s.decoder.PortsUpdates(notation.NewReader(result), func(p schema.PortsUpdate) error {
+			_, _, err := s.bridges.change(p)
+			return err
+		})
+		if err != nil {
+			return errShape{err}
+		}
+		return nil
+	})
+}
+
 func monitorRequests(host *schema.Schema) map[string]any {
 	m := map[string]any{}
-	for table, columns := range host.Columns() {
-		m[table] = map[string]any{"columns": columns}
+	for table, names := range host.Columns() {
+		m[table] = columns(names)
 	}
 	return m
 }
+
+// columns is a <monitor-request> of RFC 7047 §4.1.5.
+func columns(names []string) map[string]any { return map[string]any{"columns": names} }
