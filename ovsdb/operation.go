@@ -17,7 +17,7 @@ func operation(op Operation) (map[string]any, error) {
 	}
 	switch op.Op {
 	case "insert":
-		m["row"] = row
+		m["row"] = plainRow(row)
 		if op.UUIDName != "" {
 			m["uuid-name"] = op.UUIDName
 		}
@@ -30,13 +30,9 @@ func operation(op Operation) (map[string]any, error) {
 			m["columns"] = op.Columns
 		}
 	case "update":
-		m["where"], m["row"] = where, row
+		m["where"], m["row"] = where, plainRow(row)
 	case "mutate":
-		mutations := op.Mutations
-		if mutations == nil {
-			mutations = []Mutation{}
-		}
-		m["where"], m["mutations"] = where, mutations
+		m["where"], m["mutations"] = where, plainMutations(op.Mutations)
 	case "delete":
 		m["where"] = where
 	case "wait":
