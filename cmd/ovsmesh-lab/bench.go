@@ -12,6 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
+
+	"ovsmesh/controller"
 )
 
 // bench is one run of the benchmarks. What is compared is measured in turns,
@@ -60,6 +62,7 @@ with 1 if a target is missed. docs/performance.md says more.`,
 }
 
 func (b *bench) run(ctx context.Context) error {
+	controller.TuneMemory() // as ovsmesh serve does
 	b.plugin = make([][]time.Duration, len(pluginPoints(b.tunnels)))
 	if b.profile != "" {
 		f, err := os.Create(b.profile)
