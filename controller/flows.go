@@ -77,6 +77,9 @@ func (h *host) syncBridge(ctx context.Context, b *bridge) (int, error) {
 		mods = appendDelta(mods, d.delta, b.strangers)
 		done[id] = d.want
 	}
+	if len(mods) > 0 {
+		h.status.setWaiting("the flows of bridge " + b.name) // a switch that is stuck keeps us here
+	}
 	if err := b.sess.Apply(ctx, mods); err != nil {
 		return 0, err
 	}

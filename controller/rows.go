@@ -169,6 +169,7 @@ func (h *host) transact(ctx context.Context, p plan.Plan, l look) bool {
 	h.bridgeProblems(p.Problems)
 	ops := p.Ops(h.att.db)
 	if len(ops) > 0 {
+		h.status.setWaiting("its database to take a transaction")
 		steps := p.Steps()
 		h.log.Info("rows", zap.Int("steps", len(steps)), zap.Strings("first", steps[:min(len(steps), stepsLogged)]))
 		err := h.send(ctx, ops...)

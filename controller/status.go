@@ -24,7 +24,6 @@ type hostStatus struct {
 	applied   uint64                   // generation that is on the switches
 	waiting   string                   // what is between applied and now; "" where nothing is
 	errText   string                   // of the last transaction that failed as a whole
-	wanted    int                      // tunnels wanted on the host
 	networks  map[string]networkStatus // while it is connected
 	bridges   map[string]api.TopologyBridge
 
@@ -34,7 +33,8 @@ type hostStatus struct {
 // networkStatus is one network on one host.
 type networkStatus struct {
 	tunnels  []api.Tunnel
-	problems []string
+	problems []string // what can't be done
+	failures []string // problems, and why tunnels are down, each once
 	vifs     int
 	inSync   bool
 }
@@ -216,9 +216,13 @@ func (h *host) networkStatus(on *topology.OnHost) networkStatus {
 	for _, p := range failed {
 		n.tunnels = append(n.tunnels, impossible(on, p, api.TunnelDown))
 	}
+	n.failures = slices.Clone(n.problems)
 	for _, t := range n.tunnels {
-		if t.State == api.TunnelPending {
+		switch {
+		case t.State == api.TunnelPending:
 			n.inSync = false
+		case t.State == api.TunnelDown && t.Error != strings.Join(blame, "; "):
+			n.failures = append(n.failures, "tunnel to "+t.To+": "+t.Error)
 		}
 	}
 	sortTunnels(n.tunnels)

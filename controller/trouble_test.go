@@ -90,6 +90,11 @@ func TestTakenPortName(t *testing.T) {
 	m.check(err)
 	m.apply(ownBridges)
 	m.broken("taken", "h1 h2")
+	st, err := m.ctl.Sync(m.ctx, 1)
+	m.check(err)
+	if len(st.Errors) == 0 || !strings.Contains(strings.Join(st.Errors, "\n"), "taken") {
+		t.Errorf("apply --wait would not hear of it: %+v", st)
+	}
 	m.pingAll(vms[1], vms[2])
 	m.pingAll(vms[0], vms[2])
 	_, err = m.Host("h1").VSCtl(m.ctx, "del-port", name)
@@ -241,6 +246,11 @@ func TestUnreachableEndpoint(t *testing.T) {
 	m.check(err)
 	m.apply(ownBridges)
 	m.broken("no route to 203.0.113.9", "h1 h3", "h2 h3")
+	st, err := m.ctl.Sync(m.ctx, 1)
+	m.check(err)
+	if !strings.Contains(strings.Join(st.Errors, "\n"), "h1: network blue: tunnel to h3: no route") {
+		t.Errorf("apply --wait would not hear of it: %+v", st)
+	}
 	m.pingAll(vms[:2]...)
 	_, err = m.Host("h3").VSCtl(m.ctx, "set", "Open_vSwitch", ".", "other_config:local_ip="+m.Host("h3").Addr.String())
 	m.check(err)
