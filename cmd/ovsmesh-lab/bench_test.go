@@ -61,8 +61,8 @@ func TestBenchChecksTheSwitch(t *testing.T) {
 		args       []string
 	}{
 		{"a flow is gone", "1 of", f.ofctl(t), []string{"--strict", "del-flows", f.BridgeSocket(benchBridge), "table=0,priority=1100,in_port=20001"}},
-		{"a tunnel leads elsewhere", "tunnel t103-1-2", f.vsctl(t), []string{"set", "Interface", "t103-1-2", "options:remote_ip=198.18.9.9"}},
-		{"a tunnel is gone", "2 tunnels", f.vsctl(t), []string{"del-port", "t103-1-4"}},
+		{"a tunnel leads elsewhere", "tunnel " + benchTunnel(1).port, f.vsctl(t), []string{"set", "Interface", benchTunnel(1).port, "options:remote_ip=198.18.9.9"}},
+		{"a tunnel is gone", "2 tunnels", f.vsctl(t), []string{"del-port", benchTunnel(3).port}},
 	} {
 		if _, err := damage.tool(damage.args...); err != nil {
 			t.Fatal(err)
