@@ -287,19 +287,18 @@ func (h *host) tunnelState(network string, t wantedTunnel, blame []string) (stat
 // noWay says why packets of a tunnel can't leave the host, as far as Open
 // vSwitch tells: it reports the interface through which its own routing table
 // reaches the far end (Interface status of ovs-vswitchd.conf.db(5)), and
-// nothing where it knows no way.
+// nothing where it knows no way. Whether that interface has a carrier it
+// reports too, but as of the last change of a route: after a restart that can
+// be "down" for good.
 func (h *host) noWay(network string, i *schema.Interface) string {
-	egress, remote := i.Status["tunnel_egress_iface"], i.Options["remote_ip"]
 	switch {
-	case egress != "" && i.Status["tunnel_egress_iface_carrier"] == "down":
-		return "no carrier on " + egress + ", through which " + remote + " is reached"
-	case egress != "":
+	case i.Status["tunnel_egress_iface"] != "":
 		return ""
 	case h.routes.pending():
 		h.routes.doubt(network)
 		return ""
 	}
-	return "no route to " + remote + ": Open vSwitch on " + h.name + " can't reach that endpoint"
+	return "no route to " + i.Options["remote_ip"] + ": Open vSwitch on " + h.name + " can't reach that endpoint"
 }
 
 func addrText(a interface {
