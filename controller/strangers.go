@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"go.uber.org/zap"
 
@@ -95,6 +96,21 @@ func (h *host) readStrangers(ctx context.Context, b *bridge) error {
 			return fmt.Errorf("%s: %w", f.Text(), err)
 		}
 		kept = append(kept, raw)
+	}
+	// What is kept already was dropped by the switch and has not gone back: we
+	// ended, or lost the connection, in between.
+	before, err := h.env.hub.store.Foreign(h.name, b.name)
+	if err != nil {
+		return err
+	}
+	for _, raw := range before {
+		m, err := wire.DecodeFlowMod(raw)
+		if err != nil {
+			return fmt.Errorf("kept flow of others: %w", err)
+		}
+		if !slices.ContainsFunc(got, func(f flow.Flow) bool { return f.Key() == m.Flow.Key() }) {
+			kept = append(kept, raw)
+		}
 	}
 	if len(kept) > 0 {
 		h.log.Info("flows of others kept", zap.String("bridge", b.name), zap.Int("flows", len(kept)))
