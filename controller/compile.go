@@ -33,7 +33,7 @@ func (h *host) difference(b *bridge, id uint32) (difference, bool, error) {
 	d := difference{from: from, have: have}
 	switch {
 	case id == 0:
-		d.want = pipeline.Base()
+		d.want = pipeline.Base(pipeline.Bridge{})
 	case from.ID != 0:
 		var err error
 		if d.want, err = pipeline.Compile(from); err != nil {
@@ -72,7 +72,7 @@ func (h *host) network(b *bridge, id uint32) (pipeline.Network, bool) {
 		}
 		n.VIFs = append(n.VIFs, vif)
 	}
-	ofports := map[string]uint32{} // by peer
+	via := map[string]int{} // index in n.Tunnels by peer
 	tunnels, _ := h.tunnels(h.att.db, on)
 	for _, t := range tunnels {
 		if t.row == nil || t.row.OFPort < 0 {
@@ -85,17 +85,17 @@ func (h *host) network(b *bridge, id uint32) (pipeline.Network, bool) {
 				continue
 			}
 		}
-		ofports[t.Peer] = uint32(number)
+		via[t.Peer] = len(n.Tunnels)
 		n.Tunnels = append(n.Tunnels, pipeline.Tunnel{OFPort: uint32(number)})
 	}
 	for _, e := range topology.MACTable(on) {
 		r := pipeline.Remote{MAC: e.MAC}
 		for _, peer := range e.Peers {
-			if p, ok := ofports[peer]; ok {
-				r.OFPorts = append(r.OFPorts, p)
+			if at, ok := via[peer]; ok {
+				r.Via = append(r.Via, at)
 			}
 		}
-		if len(r.OFPorts) > 0 {
+		if len(r.Via) > 0 {
 			n.Remotes = append(n.Remotes, r)
 		}
 	}

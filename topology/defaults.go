@@ -1,14 +1,25 @@
 package topology
 
-// Values of the fields that have a choice of words. Only the first of each
-// group is in this version.
+// Values of the fields that have a choice of words. The first of each group is
+// the default.
 const (
-	ProfileProgrammed            = "programmed"
-	BroadcastSplitHorizon        = "split-horizon"
-	UnknownUnicastFlood          = "flood"
-	TunnelPortsPerNetwork        = "per-network"
-	KindManaged                  = "managed"
-	DefaultVXLANPort      uint16 = 4789 // IANA's, RFC 7348 §5
+	ProfileProgrammed = "programmed"
+	ProfileLearning   = "learning"
+
+	BroadcastSplitHorizon = "split-horizon"
+	BroadcastDrop         = "drop"
+
+	UnknownUnicastFlood = "flood"
+	UnknownUnicastDrop  = "drop"
+
+	TunnelPortsPerNetwork = "per-network" // a port for each network and peer
+	TunnelPortsShared     = "shared"      // a port for each peer, key=flow
+	TunnelPortsFlow       = "flow"        // one port, key=flow and remote_ip=flow
+
+	KindManaged  = "managed"
+	KindExternal = "external"
+
+	DefaultVXLANPort uint16 = 4789 // IANA's, RFC 7348 §5
 )
 
 // Defaults returns the network with every field that was left out filled in,

@@ -26,12 +26,16 @@ func (b BridgeFacts) sameIdentity(o BridgeFacts) bool {
 
 func (m *Member) equal(o *Member) bool {
 	return m.Host == o.Host && m.HostID == o.HostID && m.Endpoint == o.Endpoint &&
-		m.Explicit == o.Explicit && m.Error == o.Error && slices.Equal(m.MACs, o.MACs)
+		m.Explicit == o.Explicit && m.Error == o.Error && m.External == o.External &&
+		m.DHCPServer == o.DHCPServer && m.Router == o.Router &&
+		slices.EqualFunc(m.Stations, o.Stations, func(a, b Station) bool { return a.MAC == b.MAC && slices.Equal(a.IPs, b.IPs) })
 }
 
 func (v *NetworkView) equal(o *NetworkView) bool {
 	return v.ID == o.ID && v.Name == o.Name && v.Tenant == o.Tenant && v.Encap == o.Encap &&
 		v.Key == o.Key && v.DstPort == o.DstPort && v.DatapathType == o.DatapathType && v.PortSecurity == o.PortSecurity &&
+		v.Learning == o.Learning && v.DropBroadcast == o.DropBroadcast && v.DropUnknown == o.DropUnknown &&
+		v.TunnelPorts == o.TunnelPorts && v.BFD == o.BFD && v.TakeBridge == o.TakeBridge && v.MTU == o.MTU &&
 		slices.EqualFunc(v.Members, o.Members, func(a, b Member) bool { return a.equal(&b) })
 }
 
@@ -39,6 +43,7 @@ func (v *NetworkView) equal(o *NetworkView) bool {
 func (on *OnHost) equal(o *OnHost) bool {
 	return on.Bridge == o.Bridge && on.CreateBridge == o.CreateBridge && on.Self.equal(&o.Self) &&
 		slices.EqualFunc(on.VIFs, o.VIFs, func(a, b LocalVIF) bool {
-			return a.Port == b.Port && a.Interface == b.Interface && slices.Equal(a.MACs, b.MACs)
+			return a.Port == b.Port && a.Interface == b.Interface && slices.Equal(a.MACs, b.MACs) && slices.Equal(a.IPs, b.IPs) &&
+				slices.Equal(a.Allowed, b.Allowed) && a.DHCPServer == b.DHCPServer && a.Router == b.Router
 		}) && slices.Equal(on.Problems, o.Problems)
 }

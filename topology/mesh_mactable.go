@@ -25,7 +25,8 @@ func MACTable(on *OnHost) []RemoteMAC {
 		if m.Host == on.Self.Host {
 			continue
 		}
-		for _, mac := range m.MACs {
+		for j := range m.Stations {
+			mac := m.Stations[j].MAC
 			n, ok := at[mac]
 			if !ok {
 				n = len(table)

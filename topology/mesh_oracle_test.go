@@ -78,14 +78,14 @@ func (w *world) onHost(n NetworkRecord, h HostRecord) *OnHost {
 		if v.bridge == on.Bridge {
 			on.VIFs = append(on.VIFs, v.vif)
 			for _, m := range v.vif.MACs {
-				if !slices.Contains(on.Self.MACs, m) {
-					on.Self.MACs = append(on.Self.MACs, m)
+				if !slices.ContainsFunc(on.Self.Stations, func(s Station) bool { return s.MAC == m }) {
+					on.Self.Stations = append(on.Self.Stations, Station{MAC: m})
 				}
 			}
 		}
 	}
 	slices.SortFunc(on.VIFs, func(a, b LocalVIF) int { return strings.Compare(a.Interface, b.Interface) })
-	slices.SortFunc(on.Self.MACs, compareMAC)
+	slices.SortFunc(on.Self.Stations, func(a, b Station) int { return compareMAC(a.MAC, b.MAC) })
 	return on
 }
 

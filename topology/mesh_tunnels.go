@@ -8,6 +8,7 @@ import (
 // Tunnel is a tunnel port that one host should have for one network.
 type Tunnel struct {
 	Name     string // of the port; see TunnelName
+	Carrier  string // "" where the port is the network's own; else the name of the Carrier whose port it is
 	Encap    Encap
 	Key      uint32
 	Peer     string // host name
@@ -15,6 +16,7 @@ type Tunnel struct {
 	RemoteIP netip.Addr
 	LocalIP  netip.Addr // invalid unless the spec named this host's endpoint
 	DstPort  uint16     // UDP; 0 with GRE
+	BFD      bool
 }
 
 // TunnelProblem is a tunnel that a host should have and can't.

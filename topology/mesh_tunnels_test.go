@@ -8,7 +8,10 @@ import (
 )
 
 func member(host string, id int, endpoint string, macs ...MAC) Member {
-	m := Member{Host: host, HostID: id, MACs: macs}
+	m := Member{Host: host, HostID: id}
+	for _, mac := range macs {
+		m.Stations = append(m.Stations, Station{MAC: mac})
+	}
 	if endpoint == "" {
 		m.Error = "no endpoint is known"
 		return m

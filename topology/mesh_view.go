@@ -110,12 +110,12 @@ func (n *netState) attach(h *hostState, listed bool) *OnHost {
 		vif := LocalVIF{Port: v.port, Interface: v.iface}
 		if !v.mac.IsZero() {
 			vif.MACs = []MAC{v.mac}
-			on.Self.MACs = append(on.Self.MACs, v.mac)
+			on.Self.Stations = append(on.Self.Stations, Station{MAC: v.mac})
 		}
 		on.VIFs = append(on.VIFs, vif)
 	}
-	slices.SortFunc(on.Self.MACs, compareMAC)
-	on.Self.MACs = slices.Compact(on.Self.MACs)
+	slices.SortFunc(on.Self.Stations, func(a, b Station) int { return compareMAC(a.MAC, b.MAC) })
+	on.Self.Stations = slices.CompactFunc(on.Self.Stations, func(a, b Station) bool { return a.MAC == b.MAC })
 	if h.facts != nil {
 		on.Problems = append(on.Problems, n.bridgeProblems(h, on.Bridge)...)
 	}

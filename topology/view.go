@@ -23,23 +23,34 @@ type OnHost struct {
 
 // LocalVIF is a VM's interface on the host itself.
 type LocalVIF struct {
-	Port      string // the spec's port name, or HOST/INTERFACE
-	Interface string // Interface name on the host
-	MACs      []MAC  // none: not known, reached by flooding, not secured
+	Port       string       // the spec's port name, or HOST/INTERFACE
+	Interface  string       // Interface name on the host
+	MACs       []MAC        // none: not known, reached by flooding, not secured
+	IPs        []netip.Addr // sorted; none: not known
+	Allowed    []Address    // further addresses that it may use; MAC zero: with its own MAC
+	DHCPServer bool         // DHCP requests reach it where broadcast is dropped
+	Router     bool         // router solicitations reach it where broadcast is dropped; it forwards others' packets
 }
 
 // NetworkView is a network with all its members, the same for all its hosts.
 // It is immutable and shared; a change makes a new one.
 type NetworkView struct {
-	ID           uint32 // never reused while the store lives; 1 or more
-	Name         string
-	Tenant       string
-	Encap        Encap
-	Key          uint32 // as allocated; never 0
-	DstPort      uint16 // UDP, VXLAN only
-	DatapathType string // for a bridge that is made for it
-	PortSecurity bool
-	Members      []Member // sorted by HostID
+	ID            uint32 // never reused while the store lives; 1 or more
+	Name          string
+	Tenant        string
+	Encap         Encap
+	Key           uint32 // as allocated; never 0
+	DstPort       uint16 // UDP, VXLAN only
+	DatapathType  string // for a bridge that is made for it
+	PortSecurity  bool
+	Learning      bool   // profile learning: the bridge forwards by NORMAL
+	DropBroadcast bool   // tunnels carry no broadcast and multicast but DHCP and router discovery
+	DropUnknown   bool   // unicast to unknown addresses is dropped
+	TunnelPorts   string // one of the TunnelPorts… words
+	BFD           bool
+	TakeBridge    bool     // also a bridge that holds physical NICs or VLAN fake bridges
+	MTU           int      // that the spec names for VMs; 0: follows from the underlay
+	Members       []Member // sorted by HostID
 }
 
 // Member is a host in a network's mesh, as its peers need to know it.
@@ -49,5 +60,15 @@ type Member struct {
 	Endpoint netip.Addr // tunnel destination for its peers; invalid where none is usable
 	Explicit bool       // Endpoint was named by the spec: also local_ip of this host's own tunnels
 	Error    string     // why it has no usable endpoint: peers make no tunnel to it and show this
-	MACs     []MAC      // of its VIFs in the network, sorted, each once
+	External bool       // a tunnel endpoint that nobody of us programs
+	Stations []Station  // of its VIFs in the network, sorted by MAC, each MAC once
+
+	DHCPServer bool // one of its VIFs is a DHCP server
+	Router     bool // one of its VIFs is a router
+}
+
+// Station is an address on the wire with the IP addresses that are known of it.
+type Station struct {
+	MAC MAC
+	IPs []netip.Addr // sorted, each once; none: not known
 }

@@ -110,7 +110,7 @@ func benchFlows(tunnels []tunnel) ([]flow.Flow, error) {
 	for _, t := range tunnels {
 		nets[t.net].Tunnels = append(nets[t.net].Tunnels, pipeline.Tunnel{OFPort: t.ofport})
 	}
-	flows := pipeline.Base()
+	flows := pipeline.Base(pipeline.Bridge{})
 	for _, n := range nets {
 		f, err := pipeline.Compile(n)
 		if err != nil {

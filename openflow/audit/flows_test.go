@@ -23,12 +23,12 @@ func bridge(t testing.TB) audit.Bridge {
 		ID: 7, PortSecurity: true,
 		VIFs:    []pipeline.VIF{{OFPort: 1, MACs: [][6]byte{mac(1)}}, {OFPort: 2, MACs: [][6]byte{mac(2)}}, {OFPort: 3}},
 		Tunnels: []pipeline.Tunnel{{OFPort: 20001}, {OFPort: 20002}},
-		Remotes: []pipeline.Remote{{MAC: mac(3), OFPorts: []uint32{20001}}, {MAC: mac(2), OFPorts: []uint32{20002}}},
+		Remotes: []pipeline.Remote{{MAC: mac(3), Via: []int{0}}, {MAC: mac(2), Via: []int{1}}},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want = append(want, pipeline.Base()...)
+	want = append(want, pipeline.Base(pipeline.Bridge{})...)
 	ports := map[uint32]string{1: "web-1", 2: "web-2", 20001: "xen3", 20002: "xen2"}
 	macs := map[[6]byte]string{mac(1): "web-1", mac(2): "web-2"}
 	return audit.Bridge{

@@ -31,8 +31,15 @@ const (
 	etherTypeIPv4 = 0x0800
 )
 
+// Bridge is what a bridge has beside its networks.
+type Bridge struct {
+	Learning bool     // its network is of profile learning
+	Carriers []uint32 // tunnel ports that several networks share
+	Host     []uint32 // ports of the host itself, which stay connected among themselves
+}
+
 // Base returns the flows of a bridge that belong to no network, sorted by key.
-func Base() []flow.Flow {
+func Base(_ Bridge) []flow.Flow {
 	c := compiler{}
 	for _, t := range Tables() {
 		c.add(t.Number, prioMiss, Miss, nil, t.Miss...)

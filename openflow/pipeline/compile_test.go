@@ -24,10 +24,10 @@ func TestCompileRefuses(t *testing.T) {
 		{pipeline.Network{ID: 7, Tunnels: []pipeline.Tunnel{{OFPort: 5}, {OFPort: 5}}}, "compile: network 7: ofport 5 twice"},
 		{pipeline.Network{ID: 7, VIFs: []pipeline.VIF{{OFPort: 5, MACs: [][6]byte{mac(1), group}}}},
 			"compile: network 7: ofport 5: 01:00:5e:00:00:01 is a group address"},
-		{pipeline.Network{ID: 7, Tunnels: []pipeline.Tunnel{{OFPort: 5}}, Remotes: []pipeline.Remote{{MAC: group, OFPorts: []uint32{5}}}},
+		{pipeline.Network{ID: 7, Tunnels: []pipeline.Tunnel{{OFPort: 5}}, Remotes: []pipeline.Remote{{MAC: group, Via: []int{0}}}},
 			"compile: network 7: remote 01:00:5e:00:00:01 is a group address"},
-		{pipeline.Network{ID: 7, VIFs: []pipeline.VIF{{OFPort: 5}}, Remotes: []pipeline.Remote{{MAC: mac(1), OFPorts: []uint32{5}}}},
-			"compile: network 7: remote 02:00:00:00:00:01 behind ofport 5, which is no tunnel"},
+		{pipeline.Network{ID: 7, VIFs: []pipeline.VIF{{OFPort: 5}}, Remotes: []pipeline.Remote{{MAC: mac(1), Via: []int{0}}}},
+			"compile: network 7: remote 02:00:00:00:00:01 behind tunnel 0 of 0"},
 		{crowd(4001), "compile: network 7: 4001 ports on one bridge, but a flow can send to 4000 at most"},
 	} {
 		flows, err := pipeline.Compile(c.n)
@@ -41,7 +41,7 @@ func TestCompileRefuses(t *testing.T) {
 // address, so that a unicast flow is as long as it can be.
 func crowd(n int) pipeline.Network {
 	net := pipeline.Network{ID: 7, PortSecurity: true, Tunnels: []pipeline.Tunnel{{OFPort: 20000}},
-		Remotes: []pipeline.Remote{{MAC: mac(1), OFPorts: []uint32{20000}}}}
+		Remotes: []pipeline.Remote{{MAC: mac(1), Via: []int{0}}}}
 	for i := range n - 1 {
 		net.VIFs = append(net.VIFs, pipeline.VIF{OFPort: uint32(i + 1), MACs: [][6]byte{mac(1)}})
 	}
@@ -72,7 +72,7 @@ func BenchmarkCompile(b *testing.B) {
 		addr := [6]byte{2, 0, 0, 0, byte(i >> 8), byte(i)}
 		n.VIFs = append(n.VIFs, pipeline.VIF{OFPort: i + 1, MACs: [][6]byte{addr}})
 		addr[1] = 1
-		n.Remotes = append(n.Remotes, pipeline.Remote{MAC: addr, OFPorts: []uint32{20000 + i%100}})
+		n.Remotes = append(n.Remotes, pipeline.Remote{MAC: addr, Via: []int{int(i % 100)}})
 	}
 	b.ReportAllocs()
 	for b.Loop() {

@@ -22,7 +22,13 @@ func mac(n byte) [6]byte { return [6]byte{2, 0, 0, 0, 0, n} }
 // testdata/X.flows, as ovs-ofctl add-flows reads them.
 func goldens() map[string][]pipeline.Network {
 	vif := func(port uint32, macs ...[6]byte) pipeline.VIF { return pipeline.VIF{OFPort: port, MACs: macs} }
-	remote := func(m [6]byte, ports ...uint32) pipeline.Remote { return pipeline.Remote{MAC: m, OFPorts: ports} }
+	remote := func(m [6]byte, ports ...uint32) pipeline.Remote { // tunnels are 20001, 20002, … in this order
+		r := pipeline.Remote{MAC: m}
+		for _, port := range ports {
+			r.Via = append(r.Via, int(port-20001))
+		}
+		return r
+	}
 	tunnels := func(ports ...uint32) []pipeline.Tunnel {
 		var list []pipeline.Tunnel
 		for _, port := range ports {
@@ -57,7 +63,7 @@ func goldens() map[string][]pipeline.Network {
 			{ID: 7, PortSecurity: true, VIFs: []pipeline.VIF{vif(1, mac(1))}, Tunnels: tunnels(20001),
 				Remotes: []pipeline.Remote{remote(mac(2), 20001)}},
 			{ID: 0xffffffff, PortSecurity: true, VIFs: []pipeline.VIF{vif(2, mac(1))}, Tunnels: tunnels(20002),
-				Remotes: []pipeline.Remote{remote(mac(2), 20002)}},
+				Remotes: []pipeline.Remote{remote(mac(2), 20001)}},
 		},
 		// Nothing here is IPv4's own: IPv6 needs no other flows. What it does
 		// with them is in TestSwitchForwards.
@@ -71,7 +77,7 @@ func goldens() map[string][]pipeline.Network {
 // compiled returns all flows of a bridge, sorted.
 func compiled(t testing.TB, networks []pipeline.Network) []flow.Flow {
 	t.Helper()
-	flows := pipeline.Base()
+	flows := pipeline.Base(pipeline.Bridge{})
 	for _, n := range networks {
 		own, err := pipeline.Compile(n)
 		if err != nil {
@@ -131,13 +137,27 @@ func shuffle(networks []pipeline.Network) {
 	mix(networks)
 	for _, n := range networks {
 		mix(n.VIFs)
-		mix(n.Tunnels)
+		mixTunnels(n)
 		mix(n.Remotes)
 		for _, v := range n.VIFs {
 			mix(v.MACs)
 		}
 		for _, r := range n.Remotes {
-			mix(r.OFPorts)
+			mix(r.Via)
+		}
+	}
+}
+
+// mixTunnels shuffles a network's tunnels, and what refers to them with them.
+func mixTunnels(n pipeline.Network) {
+	at := rand.Perm(len(n.Tunnels))
+	old := slices.Clone(n.Tunnels)
+	for from, to := range at {
+		n.Tunnels[to] = old[from]
+	}
+	for _, r := range n.Remotes {
+		for i, from := range r.Via {
+			r.Via[i] = at[from]
 		}
 	}
 }

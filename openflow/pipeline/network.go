@@ -3,6 +3,7 @@ package pipeline
 import (
 	"bytes"
 	"fmt"
+	"net/netip"
 	"slices"
 )
 
@@ -17,26 +18,56 @@ const maxOutputs = 4000
 
 // Network is one network as one bridge carries it.
 type Network struct {
-	ID           uint32 // 1 or more
-	PortSecurity bool   // VIFs of known MACs may use those only
-	VIFs         []VIF
-	Tunnels      []Tunnel
-	Remotes      []Remote
+	ID            uint32 // 1 or more
+	PortSecurity  bool   // VIFs of known addresses may use those only
+	DropBroadcast bool   // tunnels carry no broadcast and multicast but DHCP and router discovery
+	DropUnknown   bool   // unicast to unknown addresses is dropped
+	VIFs          []VIF
+	Tunnels       []Tunnel
+	Remotes       []Remote
+	Stations      []Station // whose IP addresses are known, on this host and others; each IP once
 }
 
 // VIF is a VM's port. Two of them may have the same MAC: both get its frames.
 type VIF struct {
-	OFPort uint32
-	MACs   [][6]byte // none: not known, so not secured and reached by flooding
+	OFPort     uint32
+	MACs       [][6]byte    // none: not known, so not secured and reached by flooding
+	IPs        []netip.Addr // none: not known
+	Allowed    []Pair       // further addresses that it may use
+	DHCPServer bool         // gets DHCP requests from tunnels where broadcast is dropped
+	Router     bool         // likewise router solicitations; forwards others' packets
 }
 
-// Tunnel is a port to one other host of the network's mesh.
-type Tunnel struct{ OFPort uint32 }
+// Pair is an address that a VIF may use beside its own.
+type Pair struct {
+	MAC [6]byte // zero: its own MACs
+	IP  netip.Addr
+}
+
+// Tunnel is the way to one other host of the network's mesh.
+type Tunnel struct {
+	OFPort uint32
+	Key    uint64     // tun_id, of a port that several networks share; 0: the port is the network's own
+	Remote netip.Addr // tun_src and tun_dst, of a port that several peers share; invalid: the port leads to one
+
+	DHCPServer bool // a DHCP server is behind it
+	Router     bool // a router is behind it
+
+	// ReceiveOnly takes what arrives and sends nothing: the port is about to
+	// go, or its peer is reached by another one.
+	ReceiveOnly bool
+}
 
 // Remote is an address on other hosts.
 type Remote struct {
-	MAC     [6]byte
-	OFPorts []uint32 // of Tunnels: those behind which the MAC is
+	MAC [6]byte
+	Via []int // indexes of Tunnels: those behind which the MAC is
+}
+
+// Station is an address of the network with the MAC that has it.
+type Station struct {
+	IP  netip.Addr
+	MAC [6]byte
 }
 
 // ports are a network's ports, sorted; local and remote say by address where it
@@ -78,22 +109,20 @@ func (n *Network) check() (*ports, error) {
 			p.local[mac] = append(p.local[mac], v.OFPort)
 		}
 	}
-	tunnel := make(map[uint32]bool, len(n.Tunnels))
 	for _, t := range n.Tunnels {
 		if err := take(&p.tunnels, t.OFPort); err != nil {
 			return nil, err
 		}
-		tunnel[t.OFPort] = true
 	}
 	for _, r := range n.Remotes {
 		if r.MAC[0]&1 != 0 {
 			return nil, fmt.Errorf("network %d: remote %s is a group address", n.ID, macText(r.MAC))
 		}
-		for _, port := range r.OFPorts {
-			if !tunnel[port] {
-				return nil, fmt.Errorf("network %d: remote %s behind ofport %d, which is no tunnel", n.ID, macText(r.MAC), port)
+		for _, at := range r.Via {
+			if at < 0 || at >= len(n.Tunnels) {
+				return nil, fmt.Errorf("network %d: remote %s behind tunnel %d of %d", n.ID, macText(r.MAC), at, len(n.Tunnels))
 			}
-			p.remote[r.MAC] = append(p.remote[r.MAC], port)
+			p.remote[r.MAC] = append(p.remote[r.MAC], n.Tunnels[at].OFPort)
 		}
 	}
 	if all := len(p.vifs) + len(p.tunnels); all > maxOutputs {

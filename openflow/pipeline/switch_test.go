@@ -92,11 +92,11 @@ func TestSwitchForwards(t *testing.T) {
 			ID: 7, PortSecurity: true,
 			VIFs:    []pipeline.VIF{{OFPort: 1, MACs: [][6]byte{mac(1)}}, {OFPort: 2, MACs: [][6]byte{mac(2)}}},
 			Tunnels: []pipeline.Tunnel{{OFPort: 3}, {OFPort: 4}},
-			Remotes: []pipeline.Remote{{MAC: mac(9), OFPorts: []uint32{3}}, {MAC: mac(2), OFPorts: []uint32{4}}},
+			Remotes: []pipeline.Remote{{MAC: mac(9), Via: []int{0}}, {MAC: mac(2), Via: []int{1}}},
 		},
 		{
 			ID: 8, VIFs: []pipeline.VIF{{OFPort: 5, MACs: [][6]byte{mac(1)}}}, Tunnels: []pipeline.Tunnel{{OFPort: 6}},
-			Remotes: []pipeline.Remote{{MAC: mac(2), OFPorts: []uint32{6}}, {MAC: mac(9), OFPorts: []uint32{6}}},
+			Remotes: []pipeline.Remote{{MAC: mac(2), Via: []int{0}}, {MAC: mac(9), Via: []int{0}}},
 		},
 	}))
 	for _, c := range []struct{ name, frame, ports string }{

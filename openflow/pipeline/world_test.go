@@ -85,7 +85,7 @@ func (w *world) build() error {
 		}
 	}
 	for _, b := range w.bridges {
-		b.flows = append(b.flows, pipeline.Base()...)
+		b.flows = append(b.flows, pipeline.Base(pipeline.Bridge{})...)
 		flow.Sort(b.flows)
 	}
 	return w.load()
@@ -117,8 +117,10 @@ func (w *world) newPort(id bridgeID, network uint32) port {
 // network is what one host is told of a network.
 func (w *world) network(host int, id uint32, tunnels map[[2]int]port) pipeline.Network {
 	n := pipeline.Network{ID: id, PortSecurity: w.secure[id]}
+	index := map[[2]int]int{} // in n.Tunnels
 	for ends, at := range tunnels {
 		if ends[0] == host {
+			index[ends] = len(n.Tunnels)
 			n.Tunnels = append(n.Tunnels, pipeline.Tunnel{OFPort: at.number})
 		}
 	}
@@ -130,7 +132,7 @@ func (w *world) network(host int, id uint32, tunnels map[[2]int]port) pipeline.N
 		default:
 			for _, mac := range v.macs {
 				n.Remotes = append(n.Remotes, pipeline.Remote{
-					MAC: mac, OFPorts: []uint32{tunnels[[2]int{host, v.host}].number},
+					MAC: mac, Via: []int{index[[2]int{host, v.host}]},
 				})
 			}
 		}

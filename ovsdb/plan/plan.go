@@ -41,6 +41,9 @@ type Bridge struct {
 	// tunnels: flows that others have in it stay and can be read. A change of
 	// fail_mode flushes them.
 	Hold bool
+
+	// Take also takes a bridge that holds physical NICs or VLAN fake bridges.
+	Take bool
 }
 
 // Release is a bridge to be given back. One that we don't manage is left alone.
@@ -53,22 +56,29 @@ type Release struct {
 	Keep bool
 }
 
-// Network is the tunnel ports of one network; without Tunnels all of them go.
+// Network is the tunnel ports of one network, or of one carrier, which are
+// those that several networks share; without Tunnels all of them go.
 type Network struct {
-	Name    string
+	Name    string // external_ids:ovsmesh-network
 	Bridge  string
 	Tunnels []Tunnel
+
+	// Keep names ports that are not wanted and stay for now: flows still use
+	// them until the ports that replace them are in.
+	Keep []string
 }
 
 // Tunnel is one tunnel port.
 type Tunnel struct {
-	Name     string // of Port and Interface
-	Type     string // gre or vxlan
-	Peer     string // name of the host at the far end
-	Key      uint32
-	RemoteIP netip.Addr
+	Name     string     // of Port and Interface
+	Type     string     // gre or vxlan
+	Peer     string     // name of the host at the far end
+	Key      uint32     // 0: each packet's own, key=flow
+	RemoteIP netip.Addr // invalid: each packet's own, remote_ip=flow
 	LocalIP  netip.Addr // invalid: the host's routing chooses
 	DstPort  uint16     // UDP, VXLAN only; 0 is 4789
+	BFD      bool       // Interface bfd:enable
+	Fenced   bool       // NORMAL must never reach it: Port trunks=4095, a VLAN that no frame has
 }
 
 // Plan is what to do, in groups, and what can't be done. The zero value does
