@@ -75,23 +75,31 @@ type Topology struct {
 
 // TopologyNetwork is one network with its mesh as it is.
 type TopologyNetwork struct {
-	Name          string         `json:"name"`
-	Tenant        string         `json:"tenant"`
-	Encap         topology.Encap `json:"encap"`
-	Key           uint32         `json:"key"`
-	Profile       string         `json:"profile"`
-	Hosts         []string       `json:"hosts"`
-	Ports         int            `json:"ports"` // VIFs in it, on all hosts
-	TunnelsWanted int            `json:"tunnelsWanted"`
-	TunnelsUp     int            `json:"tunnelsUp"`
-	InSync        bool           `json:"inSync"`
-	Problems      []string       `json:"problems,omitempty"` // host: what can't be done there
-	Tunnels       []Tunnel       `json:"tunnels"`
+	Name    string         `json:"name"`
+	Tenant  string         `json:"tenant"`
+	Encap   topology.Encap `json:"encap"`
+	Key     uint32         `json:"key"`
+	Profile string         `json:"profile"`
+
+	TunnelPorts    string   `json:"tunnelPorts"`
+	Broadcast      string   `json:"broadcast"`
+	UnknownUnicast string   `json:"unknownUnicast"`
+	MTU            int      `json:"mtu"`                // bytes of IP that VMs can use between any two hosts; 0: not known yet
+	MTUAssumed     bool     `json:"mtuAssumed"`         // some host's underlay MTU is only assumed
+	Warnings       []string `json:"warnings,omitempty"` // host: what works, but not as VMs expect, and what to do
+
+	Hosts         []string `json:"hosts"`
+	Ports         int      `json:"ports"` // VIFs in it, on all hosts
+	TunnelsWanted int      `json:"tunnelsWanted"`
+	TunnelsUp     int      `json:"tunnelsUp"`
+	InSync        bool     `json:"inSync"`
+	Problems      []string `json:"problems,omitempty"` // host: what can't be done there
+	Tunnels       []Tunnel `json:"tunnels"`
 }
 
 // The states of a tunnel end.
 const (
-	TunnelUp          = "up"          // row there, ofport assigned, no error
+	TunnelUp          = "up"          // row there, ofport assigned, no error, and BFD up where it is on
 	TunnelPending     = "pending"     // wanted, not there yet
 	TunnelDown        = "down"        // see Error
 	TunnelUnreachable = "unreachable" // its host is not connected
@@ -109,15 +117,22 @@ type Tunnel struct {
 	RemoteIP string         `json:"remoteIP"`
 	OFPort   int64          `json:"ofport"`
 	State    string         `json:"state"`
+	BFD      string         `json:"bfd"` // session state of ovs-vswitchd.conf.db(5): up, down, init, admin_down; "" where BFD is off
+	MTU      int            `json:"mtu"` // bytes of IP that fit through it; 0: not known
 	Error    string         `json:"error"`
 }
 
 // TopologyHost is one host as it is.
 type TopologyHost struct {
-	Name       string           `json:"name"`
-	ID         int              `json:"id"`
-	SystemID   string           `json:"systemID"`
-	Endpoint   string           `json:"endpoint"`
+	Name     string `json:"name"`
+	ID       int    `json:"id"`
+	Kind     string `json:"kind"` // managed, or external: never connected
+	SystemID string `json:"systemID"`
+	Endpoint string `json:"endpoint"`
+
+	UnderlayMTU        int  `json:"underlayMTU"`        // of the interface that its tunnels leave by, in bytes; 0: not known
+	UnderlayMTUAssumed bool `json:"underlayMTUAssumed"` // neither the spec nor the host has said it
+
 	Connected  bool             `json:"connected"`
 	Left       bool             `json:"left,omitempty"` // "host leave" took it out
 	InSync     bool             `json:"inSync"`
