@@ -30,6 +30,10 @@ type Group struct{ ID uint32 }
 // SetField overwrites a field.
 type SetField struct{ OXM }
 
+// PushMPLS puts a label of the EtherType, 0x8847 or 0x8848, on the frame; its
+// value is that of the outer label, or 0.
+type PushMPLS struct{ EtherType uint16 }
+
 // WriteMetadata is the instruction that sets the bits of Mask in the metadata.
 type WriteMetadata struct{ Value, Mask uint64 }
 
@@ -89,6 +93,8 @@ func namedPort(name string) (uint32, bool) {
 func (Output) isAction()         {}
 func (Group) isAction()          {}
 func (SetField) isAction()       {}
+func (Move) isAction()           {}
+func (PushMPLS) isAction()       {}
 func (WriteMetadata) isAction()  {}
 func (GotoTable) isAction()      {}
 func (WriteActions) isAction()   {}
@@ -117,6 +123,8 @@ func (a SetField) String() string {
 	}
 	return "set_field:" + k.value(a.OXM) + "->" + k.set
 }
+
+func (a PushMPLS) String() string { return fmt.Sprintf("push_mpls:0x%04x", a.EtherType) }
 
 func (a WriteMetadata) String() string {
 	if a.Mask == ^uint64(0) {

@@ -53,6 +53,9 @@ const (
 	NDTarget   = basic + 31
 	NDSLL      = basic + 32
 	NDTLL      = basic + 33
+	MPLSLabel  = basic + 34
+	MPLSTC     = basic + 35
+	MPLSBOS    = basic + 36
 	TunnelID   = basic + 38
 	TunSrc     = nxm + 31
 	TunDst     = nxm + 32
@@ -144,6 +147,9 @@ var fields = []known{
 	{EthSrc, "dl_src", "eth_src", 6, formMAC},
 	{EthDst, "dl_dst", "eth_dst", 6, formMAC},
 	{EthType, "dl_type", "eth_type", 2, formHex4},
+	{MPLSLabel, "mpls_label", "mpls_label", 4, formDecimal},
+	{MPLSTC, "mpls_tc", "mpls_tc", 1, formDecimal},
+	{MPLSBOS, "mpls_bos", "mpls_bos", 1, formDecimal},
 	{IPv4Src, "nw_src", "ip_src", 4, formIPv4},
 	{IPv4Dst, "nw_dst", "ip_dst", 4, formIPv4},
 	{ARPSPA, "arp_spa", "arp_spa", 4, formIPv4},

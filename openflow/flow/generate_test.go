@@ -16,7 +16,8 @@ func named() map[flow.Name]int {
 		flow.TCPSrc: 2, flow.TCPDst: 2, flow.UDPSrc: 2, flow.UDPDst: 2, flow.SCTPSrc: 2, flow.SCTPDst: 2,
 		flow.ICMPv4Type: 1, flow.ICMPv4Code: 1, flow.ARPOp: 2, flow.ARPSPA: 4, flow.ARPTPA: 4, flow.ARPSHA: 6,
 		flow.ARPTHA: 6, flow.IPv6Src: 16, flow.IPv6Dst: 16, flow.ICMPv6Type: 1, flow.ICMPv6Code: 1,
-		flow.NDTarget: 16, flow.NDSLL: 6, flow.NDTLL: 6, flow.TunnelID: 8, flow.TunSrc: 4, flow.TunDst: 4,
+		flow.NDTarget: 16, flow.NDSLL: 6, flow.NDTLL: 6, flow.MPLSLabel: 4, flow.MPLSTC: 1, flow.MPLSBOS: 1,
+		flow.TunnelID: 8, flow.TunSrc: 4, flow.TunDst: 4,
 		flow.TunIPv6Src: 16, flow.TunIPv6Dst: 16,
 	}
 	for n := range uint8(16) {
@@ -115,7 +116,7 @@ func anyMatch(t *rapid.T) flow.Match {
 }
 
 func anyAction(t *rapid.T, nested bool) flow.Action {
-	kind := rapid.IntRange(0, 10).Draw(t, "action")
+	kind := rapid.IntRange(0, 12).Draw(t, "action")
 	if nested && kind == 7 {
 		kind = 0
 	}
@@ -139,6 +140,10 @@ func anyAction(t *rapid.T, nested bool) flow.Action {
 		return flow.Meter{ID: rapid.Uint32().Draw(t, "meter")}
 	case 9:
 		return flow.Raw{Bytes: value(8*rapid.IntRange(0, 3).Draw(t, "words")).Draw(t, "raw")}
+	case 11:
+		return anyMove(t)
+	case 12:
+		return flow.PushMPLS{EtherType: rapid.Uint16().Draw(t, "type")}
 	case 10:
 		return flow.RawInstruction{Bytes: value(8).Draw(t, "raw")}
 	}
@@ -147,6 +152,21 @@ func anyAction(t *rapid.T, nested bool) flow.Action {
 			flow.PortFlood, flow.PortAll, flow.PortLocal, flow.PortAny}).Draw(t, "port")}
 	}
 	return flow.Output{Port: rapid.Uint32Range(0, 0xfffffff7).Draw(t, "port")}
+}
+
+// anyMove draws a move between equally wide parts of two fields.
+func anyMove(t *rapid.T) flow.Move {
+	movable := []flow.Name{flow.EthSrc, flow.EthDst, flow.TunnelID, flow.TunDst, flow.TunIPv6Src, flow.Metadata, flow.Reg(0), flow.Reg(15)}
+	m := flow.Move{
+		Src: flow.Whole(rapid.SampledFrom(movable).Draw(t, "src")),
+		Dst: flow.Whole(rapid.SampledFrom(movable).Draw(t, "dst")),
+	}
+	width := min(m.Src.Bits, m.Dst.Bits)
+	bits := rapid.Uint16Range(1, width).Draw(t, "bits")
+	m.Src.First = rapid.Uint16Range(0, m.Src.Bits-bits).Draw(t, "first")
+	m.Dst.First = rapid.Uint16Range(0, m.Dst.Bits-bits).Draw(t, "to")
+	m.Src.Bits, m.Dst.Bits = bits, bits
+	return m
 }
 
 func anyActions(t *rapid.T, nested bool) flow.Actions {

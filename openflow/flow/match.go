@@ -3,6 +3,7 @@ package flow
 import (
 	"cmp"
 	"encoding/binary"
+	"net/netip"
 	"slices"
 	"strings"
 )
@@ -105,3 +106,16 @@ func MatchTunnelID(id uint64) OXM { return Exact(TunnelID, be64(id)) }
 
 func be32(v uint32) string { return string(binary.BigEndian.AppendUint32(nil, v)) }
 func be64(v uint64) string { return string(binary.BigEndian.AppendUint64(nil, v)) }
+
+// MatchAddr matches an IP address or a prefix of one as the field n, which has
+// the address's width.
+func MatchAddr(n Name, p netip.Prefix) OXM {
+	a := p.Addr().AsSlice()
+	if p.IsSingleIP() {
+		return Exact(n, string(a))
+	}
+	return Masked(n, string(a), string(prefixMask(len(a), p.Bits())))
+}
+
+// MatchNumber matches a number as the field n of the given width in bytes.
+func MatchNumber(n Name, width int, value uint64) OXM { return Exact(n, be64(value)[8-width:]) }

@@ -70,6 +70,11 @@ func parseAction(token string, inside int) (Action, error) {
 	case "goto_table":
 		id, err := parseUint(token, value, 8)
 		return GotoTable{uint8(id)}, err
+	case "move":
+		return parseMove(token, value)
+	case "push_mpls":
+		t, err := parseUint(token, value, 16)
+		return PushMPLS{uint16(t)}, err
 	case "write_metadata":
 		return parseWriteMetadata(token, value)
 	case "set_field":

@@ -6,6 +6,8 @@ const (
 	etherARP  = "\x08\x06"
 	etherRARP = "\x80\x35"
 	etherIPv6 = "\x86\xdd"
+	etherMPLS = "\x88\x47"
+	etherMPLM = "\x88\x48" // multicast
 
 	protoICMPv4 = "\x01"
 	protoTCP    = "\x06"
@@ -35,6 +37,8 @@ var shorthands = []shorthand{
 	{"ipv6", etherIPv6, ""},
 	{"arp", etherARP, ""},
 	{"rarp", etherRARP, ""},
+	{"mpls", etherMPLS, ""},
+	{"mplsm", etherMPLM, ""},
 }
 
 // shorthand returns the word that ovs-ofctl prints for m's EtherType and IP

@@ -137,6 +137,7 @@ func layersOXMs(t *rapid.T) []flow.OXM {
 		{eth: "\x88\xcc"},
 		{eth: "\x08\x06", fields: []flow.Name{flow.ARPSPA, flow.ARPTPA, flow.ARPSHA, flow.ARPTHA}},
 		{eth: "\x80\x35"},
+		{eth: "\x88\x47", fields: nil},
 		{eth: "\x08\x00", fields: []flow.Name{flow.IPv4Src, flow.IPv4Dst}},
 		{eth: "\x08\x00", ip: "\x06", fields: []flow.Name{flow.IPv4Src, flow.TCPSrc, flow.TCPDst}},
 		{eth: "\x08\x00", ip: "\x11", fields: []flow.Name{flow.IPv4Dst, flow.UDPSrc, flow.UDPDst}},
@@ -192,6 +193,9 @@ func switchActions(t *rapid.T, table uint8) flow.Actions {
 			n := rapid.SampledFrom([]flow.Name{flow.EthDst, flow.EthSrc, flow.TunnelID, flow.Metadata, flow.Reg(4),
 				flow.TunDst, flow.TunIPv6Dst}).Draw(t, "field")
 			list = append(list, flow.SetField{OXM: flow.Exact(n, value(named()[n]).Draw(t, "value"))})
+		}
+		if rapid.Bool().Draw(t, "move") {
+			list = append(list, anyMove(t))
 		}
 		list = append(list, port())
 	}

@@ -42,6 +42,12 @@ func lines() []string {
 		"cookie=0x0, table=2, priority=8,icmp6,icmp_type=136,nd_target=fe80::/ffff::ff,nd_tll=02:00:00:00:00:00/ff:00:00:00:00:ff actions=drop",
 		"cookie=0x0, table=2, priority=9,arp,arp_spa=10.0.0.0/8,arp_tpa=10.0.0.1/255.0.0.255,arp_sha=01:00:00:00:00:00/01:00:00:00:00:00 actions=drop",
 		"cookie=0x0, table=2, priority=10,icmp,icmp_type=8,icmp_code=0 actions=drop",
+		"cookie=0x0, table=2, priority=12,arp,arp_op=1 actions=move:NXM_OF_ETH_SRC[]->NXM_OF_ETH_DST[],set_field:02:00:00:00:00:01->eth_src,set_field:2->arp_op,move:NXM_NX_ARP_SHA[]->NXM_NX_ARP_THA[],move:NXM_OF_ARP_SPA[]->NXM_OF_ARP_TPA[],set_field:02:00:00:00:00:01->arp_sha,set_field:10.0.0.1->arp_spa,IN_PORT",
+		"cookie=0x0, table=2, priority=13,icmp6,icmp_type=135 actions=set_field:fe80::1->nd_target,set_field:02:00:00:00:00:01->nd_sll,set_field:fe80::2->ipv6_src,set_field:0x5->tun_id,set_field:10.0.0.1->tun_dst,set_field:fe80::5->tun_ipv6_dst,output:1",
+		"cookie=0x0, table=2, priority=14 actions=move:NXM_NX_REG0[0..15]->NXM_NX_REG15[16..31],move:NXM_NX_TUN_ID[]->OXM_OF_METADATA[],move:OXM_OF_METADATA[63]->NXM_NX_REG3[0]",
+		"cookie=0x0, table=2, priority=15,mpls,in_port=1,mpls_label=15 actions=drop",
+		"cookie=0x0, table=2, priority=16,mplsm,mpls_label=15,mpls_tc=3,mpls_bos=1 actions=drop",
+		"cookie=0x0, table=2, priority=17 actions=output:1,push_mpls:0x8847,set_field:15->mpls_label,NORMAL",
 		"cookie=0x0, table=2, priority=11,tun_src=10.0.0.0/8,dl_src=00:00:00:00:00:01/00:00:00:00:00:ff actions=drop",
 	}
 }
@@ -79,6 +85,8 @@ func TestOwnForms(t *testing.T) {
 		{flow.Flow{Flags: 0x8001}, "cookie=0x0, table=0, send_flow_rem flags=0x8000 priority=0 actions=drop"},
 		{flow.Flow{Actions: flow.Actions{flow.Raw{Bytes: "\x00\x0b\x00\x08\x00\x00\x00\x00"}, flow.RawInstruction{Bytes: "\xff\xff"}}},
 			"cookie=0x0, table=0, priority=0 actions=raw(000b000800000000),raw_instruction(ffff)"},
+		{flow.Flow{Actions: flow.Actions{flow.Move{Src: flow.Subfield{Field: flow.VLANVID, First: 1, Bits: 2}, Dst: flow.Whole(flow.VLANVID)}}}, // not one to be sent
+			"cookie=0x0, table=0, priority=0 actions=move:oxm_8000_6[1..2]->oxm_8000_6[0..65535]"},
 		{flow.Flow{Actions: flow.Actions{flow.WriteActions{}}}, // a switch drops it
 			"cookie=0x0, table=0, priority=0 actions=write_actions(drop)"},
 		{flow.Flow{Actions: flow.Actions{flow.SetField{OXM: flow.Masked(flow.Reg(3), "\x00\x00\x00\xff", "\x00\x00\x00\x0f")}}},

@@ -3,9 +3,14 @@ package wire
 import "ovsmesh/openflow/flow"
 
 const (
-	actionOutput   = 0
-	actionGroup    = 22
-	actionSetField = 25
+	actionOutput       = 0
+	actionPushMPLS     = 19
+	actionGroup        = 22
+	actionSetField     = 25
+	actionExperimenter = 0xffff
+
+	experimenterNicira = 0x00002320
+	niciraMove         = 6
 )
 
 // actions takes a list of actions that fills what is left.
@@ -40,6 +45,13 @@ func (r *reader) action() flow.Action {
 		e.skip(6)
 	case actionGroup:
 		a = flow.Group{ID: e.u32()}
+	case actionPushMPLS:
+		a = flow.PushMPLS{EtherType: e.u16()}
+		e.skip(2)
+	case actionExperimenter:
+		if m, ok := e.move(); ok {
+			a = m
+		}
 	case actionSetField:
 		a = flow.SetField{OXM: e.oxm()}
 		if n := len(e.b); n < 8 {
@@ -57,4 +69,16 @@ func (r *reader) action() flow.Action {
 func masked(a flow.Action) bool {
 	s, ok := a.(flow.SetField)
 	return ok && s.Mask != ""
+}
+
+// move takes what follows an experimenter action's length if it is Nicira's
+// move (nicira-ext.h, NXAST_REG_MOVE) of fields that are known.
+func (r *reader) move() (flow.Move, bool) {
+	if len(r.b) != 20 || r.u32() != experimenterNicira || r.u16() != niciraMove {
+		return flow.Move{}, false
+	}
+	bits, from, to := r.u16(), r.u16(), r.u16()
+	src, ok := flow.SubfieldOf(r.u32(), from, bits)
+	dst, okay := flow.SubfieldOf(r.u32(), to, bits)
+	return flow.Move{Src: src, Dst: dst}, ok && okay
 }

@@ -129,6 +129,15 @@ func encodeAction(a flow.Action) (of.Action, int, error) {
 		}
 		act := of.NewActionSetField(field)
 		return act, int(act.Len()), nil
+	case flow.Move:
+		if !a.Valid() {
+			return nil, 0, fmt.Errorf("%s: not two equally wide parts of fields that are known", a)
+		}
+		b := encodeMove(a)
+		return rawAction{b}, len(b), nil
+	case flow.PushMPLS:
+		b := raw{0, actionPushMPLS, 0, 8, byte(a.EtherType >> 8), byte(a.EtherType), 0, 0}
+		return rawAction{b}, len(b), nil
 	case flow.Raw:
 		b := raw(a.Bytes)
 		if err := checkTLV("action", b); err != nil {
@@ -137,6 +146,19 @@ func encodeAction(a flow.Action) (of.Action, int, error) {
 		return rawAction{b}, len(b), nil
 	}
 	return nil, 0, fmt.Errorf("%s is no action of OpenFlow 1.3", a)
+}
+
+// encodeMove lays out Nicira's move, nicira-ext.h NXAST_REG_MOVE.
+func encodeMove(a flow.Move) raw {
+	b := binary.BigEndian.AppendUint16(nil, actionExperimenter)
+	b = binary.BigEndian.AppendUint16(b, 24)
+	b = binary.BigEndian.AppendUint32(b, experimenterNicira)
+	b = binary.BigEndian.AppendUint16(b, niciraMove)
+	b = binary.BigEndian.AppendUint16(b, a.Src.Bits)
+	b = binary.BigEndian.AppendUint16(b, a.Src.First)
+	b = binary.BigEndian.AppendUint16(b, a.Dst.First)
+	b = binary.BigEndian.AppendUint32(b, a.Src.Header())
+	return binary.BigEndian.AppendUint32(b, a.Dst.Header())
 }
 
 // checkTLV checks that b is one action or instruction with its own length.

@@ -38,6 +38,9 @@ var everything = Mod{Command: Add, Flow: flow.Flow{
 		flow.Meter{ID: 1},
 		flow.SetField{OXM: basic(3, "\x02\x00\x00\x00\x00\x01")},
 		flow.SetField{OXM: basic(38, "\x00\x00\x00\x00\x00\x00\x00\x67")}, // tun_id
+		flow.Move{Src: flow.Whole(flow.EthSrc), Dst: flow.Whole(flow.EthDst)},
+		flow.Move{Src: flow.Subfield{Field: flow.TunnelID, First: 8, Bits: 16}, Dst: flow.Subfield{Field: flow.Reg(15), First: 16, Bits: 16}},
+		flow.PushMPLS{EtherType: 0x8847},
 		flow.Group{ID: 5},
 		flow.Raw{Bytes: "\xff\xff\x00\x10\x00\x00\x23\x20\x00\x0e\xff\xf8\x0a\x00\x00\x00"}, // resubmit(,10)
 		flow.Output{Port: 0xfffffffd, MaxLen: 128},
@@ -79,6 +82,9 @@ func TestEncodeGolden(t *testing.T) {
 		{"bundle-discard", func() ([]byte, error) { return EncodeBundleControl(14, 77, BundleDiscard) }},
 		{"bundle-add", func() ([]byte, error) { return EncodeBundleMod(broadcastDrop, 15, 77) }},
 		{"flow-mod-drop", func() ([]byte, error) { return EncodeFlowMod(broadcastDrop, 16) }},
+		{"port-mod", func() ([]byte, error) {
+			return EncodePortMod(PortMod{No: 20001, HWAddr: [6]byte{2, 0, 0, 0, 0, 1}, Config: PortDown, Mask: PortDown | PortNoFwd}, 20)
+		}},
 		{"flow-mod-all", func() ([]byte, error) { return EncodeFlowMod(everything, 17) }},
 		{"flow-mod-modify", func() ([]byte, error) { return EncodeFlowMod(withCommand(everything, ModifyStrict), 18) }},
 		{"flow-mod-delete", func() ([]byte, error) { return EncodeFlowMod(withCommand(everything, DeleteStrict), 19) }},
@@ -141,6 +147,9 @@ func TestEncodeRefuses(t *testing.T) {
 		{"output after goto", do(flow.GotoTable{Table: 1}, flow.Output{Port: 1}), "after an instruction"},
 		{"meter after output", do(flow.Output{Port: 1}, flow.Meter{ID: 1}), "after other actions"},
 		{"goto within write_actions", do(flow.WriteActions{Actions: flow.Actions{flow.GotoTable{Table: 1}}}), "no action of OpenFlow 1.3"},
+		{"move of no field", do(flow.Move{}), "not two equally wide parts"},
+		{"move to a narrower field", do(flow.Move{Src: flow.Whole(flow.EthSrc), Dst: flow.Whole(flow.TunDst)}), "not two equally wide parts"},
+		{"move beyond the end", do(flow.Move{Src: flow.Subfield{Field: flow.EthSrc, First: 40, Bits: 9}, Dst: flow.Subfield{Field: flow.EthDst, Bits: 9}}), "not two equally wide parts"},
 		{"masked set_field", do(flow.SetField{OXM: flow.OXM{Field: field, Value: "1234", Mask: "1234"}}), "with a mask"},
 		{"empty raw action", do(flow.Raw{}), "its own length"},
 		{"raw action of another length", do(flow.Raw{Bytes: "\x00\x00\x00\x10\x00\x00\x00\x00"}), "its own length"},
@@ -156,6 +165,17 @@ func TestEncodeRefuses(t *testing.T) {
 				t.Errorf("%d bytes, %v; want an error with %q", len(b), err, c.want)
 			}
 		})
+	}
+}
+
+// TestPortModRefuses holds the bit by which OpenFlow 1.0 keeps a port out of
+// floods to be refused: a switch would pass over it in silence.
+func TestPortModRefuses(t *testing.T) {
+	const noFlood = 1 << 4
+	for _, m := range []PortMod{{No: 1, Mask: noFlood}, {No: 1, Config: noFlood}} {
+		if b, err := EncodePortMod(m, 1); err == nil || !strings.Contains(err.Error(), "port 1: OpenFlow 1.3 has no configuration bits 0x10") {
+			t.Errorf("%+v: %x, %v", m, b, err)
+		}
 	}
 }
 

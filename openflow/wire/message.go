@@ -32,6 +32,7 @@ const (
 	TypeFlowRemoved      Type = 11
 	TypePortStatus       Type = 12
 	TypeFlowMod          Type = 14
+	TypePortMod          Type = 16
 	TypeMultipartRequest Type = 18
 	TypeMultipartReply   Type = 19
 	TypeBarrierRequest   Type = 20
