@@ -27,6 +27,9 @@ func (c *Controller) Version() api.Version {
 // Ready is closed once hosts may dial in.
 func (c *Controller) Ready() <-chan struct{} { return c.ready }
 
+// Events returns what came after an event.
+func (c *Controller) Events(after uint64) api.EventPage { return c.env.events.since(after) }
+
 // Apply makes a spec true in the intent, or only says what it would change.
 // What it returns without an error is on disk.
 func (c *Controller) Apply(ctx context.Context, r api.ApplyRequest) (api.ApplyResult, error) {

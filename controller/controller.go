@@ -63,6 +63,7 @@ type Controller struct {
 type environment struct {
 	log        *zap.Logger
 	hub        *hub
+	events     *events
 	switches   *openflow.Server
 	metrics    *metrics
 	owner      string // the store's UUID
@@ -97,7 +98,7 @@ func New(cfg Config) (*Controller, error) {
 	c.database = ovsdb.NewServer(ovsdb.Config{Log: cfg.Log.Named("ovsdb"), Handle: c.serveHost})
 	c.metrics = newMetrics(c)
 	c.env = &environment{
-		log: cfg.Log, hub: h, switches: c.switches, metrics: c.metrics,
+		log: cfg.Log, hub: h, events: h.told.events, switches: c.switches, metrics: c.metrics,
 		sweepEvery: cmp.Or(cfg.SweepEvery, time.Minute), owner: cfg.Store.UUID(), advertise: cfg.Advertise, port: addr.AddrPort().Port(),
 	}
 	h.newLoop = func(name string) *host { return newHost(name, c.env) }

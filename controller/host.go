@@ -83,7 +83,7 @@ func newHost(name string, env *environment) *host {
 		poke:     make(chan struct{}, 1),
 		leaveNow: make(chan struct{}),
 		done:     make(chan struct{}),
-		status:   newHostStatus(),
+		status:   newHostStatus(env.events.of(name)),
 
 		on:        map[string]*topology.OnHost{},
 		vifs:      map[string]string{},
@@ -255,7 +255,7 @@ func (h *host) detach(why string) {
 	close(h.att.released)
 	h.att = nil
 	h.mail.setAway(true)
-	h.status.disconnect()
+	h.status.disconnect(why)
 	h.republish()
 }
 

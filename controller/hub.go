@@ -34,6 +34,7 @@ type hub struct {
 	hosts  map[string]*host              // the loops, by host name; also of hosts that are leaving
 	gen    uint64                        // grows with every change of the intent or of the mesh
 	batch  store.Batch                   // what hosts reported, waiting for the next write
+	told   told                          // what is told as events
 
 	spawn   func(*host) // starts a host's loop; set before run
 	newLoop func(name string) *host
@@ -57,6 +58,7 @@ func newHub(log *zap.Logger, st *store.Store) (*hub, error) {
 		log: log, store: st, queue: make(chan request, queueSize),
 		intent: intent, mesh: topology.NewMesh(),
 		facts: state.Facts, left: state.Left, hosts: map[string]*host{}, gen: 1, stopped: make(chan struct{}),
+		told: told{events: newEvents(eventsKept)},
 	}
 	for _, r := range intent.Networks() {
 		h.mesh.SetNetwork(r)
@@ -149,6 +151,7 @@ func (h *hub) publish() {
 			host.mail.put(u.Network, u.On, h.gen)
 		}
 	}
+	h.told.publish(updates)
 }
 
 // errStopped is returned to callers while the controller shuts down.
@@ -189,6 +192,7 @@ func (h *hub) commit(c *topology.Change) error {
 		return err
 	}
 	h.gen++
+	h.told.change(c, h.gen)
 	for _, name := range c.DeletePorts {
 		h.mesh.DeletePort(name)
 	}

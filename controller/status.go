@@ -16,6 +16,8 @@ import (
 // The loop writes it, anybody reads it; it is data for people and decides
 // nothing.
 type hostStatus struct {
+	tell func(...api.Event) // of this host
+
 	mu        sync.Mutex
 	connected bool
 	writer    bool // we hold the lock
@@ -27,7 +29,8 @@ type hostStatus struct {
 	networks  map[string]networkStatus // while it is connected
 	bridges   map[string]api.TopologyBridge
 
-	touched map[string]struct{} // networks to look at again; the loop's own
+	touched  map[string]struct{} // networks to look at again; the loop's own
+	released []string            // bridges that are no longer ours, to be told of; the loop's own
 }
 
 // networkStatus is one network on one host.
@@ -39,25 +42,28 @@ type networkStatus struct {
 	inSync   bool
 }
 
-func newHostStatus() *hostStatus {
-	return &hostStatus{networks: map[string]networkStatus{}, bridges: map[string]api.TopologyBridge{}, touched: map[string]struct{}{}}
+func newHostStatus(tell func(...api.Event)) *hostStatus {
+	return &hostStatus{tell: tell, networks: map[string]networkStatus{}, bridges: map[string]api.TopologyBridge{}, touched: map[string]struct{}{}}
 }
 
 func (s *hostStatus) touch(network string) { s.touched[network] = struct{}{} }
 
 func (s *hostStatus) connect(address, version string) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	was := s.errText
 	s.connected, s.address, s.version, s.errText = true, address, version, ""
 	s.waiting = "just connected"
+	s.mu.Unlock()
+	s.tell(append(hostProblem(was, ""), api.Event{Kind: api.EventHost, State: api.EventConnected, Was: api.EventDisconnected})...)
 }
 
-func (s *hostStatus) disconnect() {
+func (s *hostStatus) disconnect(why string) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.connected, s.writer = false, false
 	clear(s.networks)
 	clear(s.touched)
+	s.mu.Unlock()
+	s.tell(api.Event{Kind: api.EventHost, State: api.EventDisconnected, Was: api.EventConnected, Error: why})
 }
 
 func (s *hostStatus) setWriter(held bool) {
@@ -68,20 +74,26 @@ func (s *hostStatus) setWriter(held bool) {
 
 func (s *hostStatus) setError(text string) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	was := s.errText
 	s.errText = text
+	s.mu.Unlock()
+	s.tell(hostProblem(was, text)...)
 }
 
 func (s *hostStatus) setWaiting(why string) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	was := s.waiting
 	s.waiting = why
+	s.mu.Unlock()
+	s.tell(hostSync(was, why)...)
 }
 
 func (s *hostStatus) setApplied(gen uint64) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	was, waited := s.errText, s.waiting
 	s.applied, s.waiting, s.errText = gen, "", ""
+	s.mu.Unlock()
+	s.tell(append(hostProblem(was, ""), hostSync(waited, "")...)...)
 }
 
 func (s *hostStatus) dropNetwork(name string) {
@@ -94,6 +106,9 @@ func (s *hostStatus) dropNetwork(name string) {
 func (s *hostStatus) dropBridge(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if _, ok := s.bridges[name]; ok {
+		s.released = append(s.released, name)
+	}
 	delete(s.bridges, name)
 }
 
@@ -123,10 +138,12 @@ func (h *host) republish() {
 	for name, b := range h.bridges {
 		bridges[name] = h.bridgeStatus(b)
 	}
+	news := h.news(fresh, bridges)
 	h.status.mu.Lock()
 	maps.Copy(h.status.networks, fresh)
 	h.status.bridges = bridges
 	h.status.mu.Unlock()
+	h.status.tell(news...) // not before: whoever hears of it comes and looks
 	if why := h.unfinished(); why != "" {
 		h.status.setWaiting(why)
 	} else {

@@ -67,8 +67,15 @@ func (s *Server) sync(r *http.Request) (any, error) {
 }
 
 func (s *Server) topology(r *http.Request) (any, error) {
+	return s.backend.Topology(r.Context(), filterOf(r))
+}
+
+// filterParameters are the names that filterOf looks at.
+const filterParameters = "network host tenant"
+
+func filterOf(r *http.Request) TopologyFilter {
 	q := r.URL.Query()
-	return s.backend.Topology(r.Context(), TopologyFilter{Network: q.Get("network"), Host: q.Get("host"), Tenant: q.Get("tenant")})
+	return TopologyFilter{Network: q.Get("network"), Host: q.Get("host"), Tenant: q.Get("tenant")}
 }
 
 func (s *Server) audit(r *http.Request) (any, error) {

@@ -21,41 +21,73 @@ import (
 	"ovsmesh/topology"
 )
 
-// route is what one path does with one method.
+// route is what one path does with one method, and what is said of it in the
+// description.
 type route struct {
 	method, path string
-	query        string // names of the parameters that it knows, separated by spaces
-	serve        func(*http.Request) (any, error)
+	query        string                           // names of the parameters that it knows, separated by spaces
+	serve        func(*http.Request) (any, error) // answers in JSON
+	raw          http.HandlerFunc                 // serves what is no JSON, where serve is nil
+	open         bool                             // needs no token
+	about        operation
 }
 
+// table is everything that the server serves. The description at /openapi.json
+// is made of it, so that neither can be without the other.
 func (s *Server) table() []route {
+	read, work := []int{400, 500, 503}, []int{400, 404, 500, 503}
 	return []route{
-		{"POST", "/v1/apply", "prune dryRun", s.apply},
-		{"GET", "/v1/sync", "generation", s.sync},
-		{"GET", "/v1/topology", "network host tenant", s.topology},
-		{"GET", "/v1/audit", "network host foreign", s.audit},
-		{"GET", "/v1/export", "", func(r *http.Request) (any, error) { return s.backend.Export(r.Context()) }},
-		{"GET", "/v1/inventory", "", func(r *http.Request) (any, error) { return s.backend.Inventory(r.Context()) }},
-		{"GET", "/v1/version", "", func(*http.Request) (any, error) { return s.backend.Version(), nil }},
-		{"GET", "/v1/{kind}", "", s.objects},
-		{"GET", "/v1/{kind}/{name}", "", s.objects},
-		{"DELETE", "/v1/{kind}/{name}", "", s.remove},
+		{method: "GET", path: "/healthz", raw: healthy, open: true,
+			about: operation{id: "health", summary: "Whether the process runs", media: plainText, answer: ""}},
+		{method: "GET", path: "/readyz", raw: s.ready, open: true,
+			about: operation{id: "ready", summary: "Whether hosts may dial in", media: plainText, answer: "", trouble: []int{503}}},
+		{method: "GET", path: "/metrics", raw: promhttp.HandlerFor(s.backend.Registry(), promhttp.HandlerOpts{}).ServeHTTP,
+			about: operation{id: "metrics", summary: "Counters and gauges, as Prometheus reads them", media: plainText, answer: ""}},
+		{method: "GET", path: "/openapi.json", raw: s.describe,
+			about: operation{id: "description", summary: "This description", answer: map[string]any{}}},
+		{method: "GET", path: "/v1/events", query: filterParameters, raw: s.events,
+			about: operation{id: "events", summary: "What becomes true from now on, as server-sent events", header: "Last-Event-ID",
+				media: eventStream, answer: Event{}, trouble: []int{400, 503}}},
+		{method: "POST", path: "/v1/apply", query: "prune dryRun", serve: s.apply,
+			about: operation{id: "apply", summary: "Make a spec true: create and update what it lists; with prune, delete what it does not",
+				body: ApplyRequest{}, spec: topology.Spec{}, answer: ApplyResult{}, trouble: []int{400, 408, 409, 413, 500, 503}}},
+		{method: "GET", path: "/v1/sync", query: "generation", serve: s.sync,
+			about: operation{id: "sync", summary: "How far connected hosts have followed a change", need: "generation", answer: SyncStatus{}, trouble: read}},
+		{method: "GET", path: "/v1/topology", query: filterParameters, serve: s.topology,
+			about: operation{id: "topology", summary: "Every network's mesh and every host, as they are", answer: Topology{}, trouble: work}},
+		{method: "GET", path: "/v1/audit", query: "network host foreign", serve: s.audit,
+			about: operation{id: "audit", summary: "Compare what is wanted with what the switches hold now", answer: AuditReport{}, trouble: work}},
+		{method: "GET", path: "/v1/export", serve: func(r *http.Request) (any, error) { return s.backend.Export(r.Context()) },
+			about: operation{id: "export", summary: "The whole spec, as apply takes it back", answer: topology.Spec{}, trouble: read}},
+		{method: "GET", path: "/v1/inventory", serve: func(r *http.Request) (any, error) { return s.backend.Inventory(r.Context()) },
+			about: operation{id: "inventory", summary: "What hosts last reported of themselves", answer: Inventory{}, trouble: read}},
+		{method: "GET", path: "/v1/version", serve: func(*http.Request) (any, error) { return s.backend.Version(), nil },
+			about: operation{id: "version", summary: "What runs here", answer: Version{}, trouble: []int{400}}},
+		{method: "GET", path: "/v1/{kind}", serve: s.objects,
+			about: operation{id: "list", summary: "All objects of a kind, with what became of them", answer: Objects{}, trouble: work}},
+		{method: "GET", path: "/v1/{kind}/{name}", serve: s.objects,
+			about: operation{id: "get", summary: "One object, with what became of it", answer: Objects{}, trouble: work}},
+		{method: "DELETE", path: "/v1/{kind}/{name}", serve: s.remove,
+			about: operation{id: "delete", summary: "Take one object out of the spec", answer: ApplyResult{}, trouble: []int{400, 404, 409, 500, 503}}},
 	}
 }
 
 // routes serves the table, JSON with 404 for other paths and with 405 for
-// other methods; and beside it what others than our own clients ask for.
+// other methods.
 func (s *Server) routes() http.Handler {
-	paths := map[string]methods{
-		"/healthz": {"GET": func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") }},
-		"/readyz":  {"GET": s.ready},
-		"/metrics": {"GET": s.guard(promhttp.HandlerFor(s.backend.Registry(), promhttp.HandlerOpts{}).ServeHTTP)},
-	}
+	paths := map[string]methods{}
 	for _, r := range s.table() {
 		if paths[r.path] == nil {
 			paths[r.path] = methods{}
 		}
-		paths[r.path][r.method] = s.guard(s.answer(r))
+		serve := r.raw
+		if r.serve != nil {
+			serve = s.answer(r)
+		}
+		if !r.open {
+			serve = s.guard(serve)
+		}
+		paths[r.path][r.method] = serve
 	}
 	mux := http.NewServeMux()
 	for path, m := range paths {
@@ -85,6 +117,8 @@ func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Allow", allowed)
 	send(w, http.StatusMethodNotAllowed, Error{Message: fmt.Sprintf("%s: method %s: there is only %s", r.URL.Path, r.Method, allowed)})
 }
+
+func healthy(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") }
 
 func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
 	select {

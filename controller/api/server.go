@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -26,6 +27,7 @@ type Backend interface {
 	Audit(context.Context, AuditRequest) (AuditReport, error)
 	Export(context.Context) (topology.Spec, error)
 	Inventory(context.Context) (Inventory, error)
+	Events(after uint64) EventPage // 0: only where the stream is now
 	Version() Version
 	Ready() <-chan struct{}
 	Registry() *prometheus.Registry
@@ -45,6 +47,9 @@ type Limits struct {
 	Grace   time.Duration // for requests under way when the server stops
 	Body    int64         // bytes of a request's body
 	Clients int           // connections; further ones wait to be accepted
+
+	Watchers int           // readers of events, of the connections; further ones are refused
+	Beat     time.Duration // how long a reader of events hears nothing at most
 }
 
 // DefaultLimits are those of a server that nobody has told otherwise.
@@ -52,6 +57,7 @@ func DefaultLimits() Limits {
 	return Limits{
 		Read: 15 * time.Second, Work: 2 * time.Minute, Send: 30 * time.Second, Idle: time.Minute,
 		Grace: 3 * time.Second, Body: 64 << 20, Clients: 512,
+		Watchers: 256, Beat: 15 * time.Second,
 	}
 }
 
@@ -62,9 +68,10 @@ const maxHeader = 64 << 10
 type Server struct {
 	Limits Limits // may be changed before Run
 
-	backend Backend
-	token   string
-	log     *zap.Logger
+	backend  Backend
+	token    string
+	log      *zap.Logger
+	watching atomic.Int64 // readers of events
 }
 
 // NewServer makes a server with the default limits. With a token every request
