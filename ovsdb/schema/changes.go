@@ -19,13 +19,14 @@ type Changes struct {
 	Network map[string]struct{}
 
 	// Reported holds the networks of which the switch reports otherwise on an
-	// owned interface: ofport, error, link_state or status.
+	// owned interface: ofport, error, link_state, mtu, bfd_status or status.
+	// A name is what external_ids:ovsmesh-network of the interface says.
 	Reported map[string]struct{}
 
 	// Foreign says that something changed that decides who the host is and
 	// what is plugged into its bridges: external_ids or other_config of
 	// Open_vSwitch, a bridge, a port or interface that nobody owns. It stays
-	// false for what the switch itself reports: ofport, error, link_state.
+	// false for what the switch itself reports: ofport, error, link_state, mtu.
 	Foreign bool
 }
 
@@ -118,7 +119,7 @@ func (t *tally) iface(old, row *Interface) {
 // what the switch reports of it.
 func configuredAlike(a, b *Interface) bool {
 	return a.Name == b.Name && a.Type == b.Type && a.OFPortRequest == b.OFPortRequest &&
-		maps.Equal(a.Options, b.Options) && maps.Equal(a.ExternalIDs, b.ExternalIDs)
+		maps.Equal(a.Options, b.Options) && maps.Equal(a.BFD, b.BFD) && maps.Equal(a.ExternalIDs, b.ExternalIDs)
 }
 
 func (t *tally) network(externalIDs map[string]string) {

@@ -26,10 +26,11 @@ func used() map[string][]string {
 			"external_ids", "other_config"},
 		TableBridge: {"name", "datapath_id", "datapath_type", "ports", "controller", "fail_mode", "protocols",
 			"stp_enable", "rstp_enable", "external_ids", "other_config"},
-		TablePort: {"name", "interfaces", "tag", "fake_bridge", "protected", "external_ids"},
-		TableInterface: {"name", "type", "ofport", "ofport_request", "error", "link_state", "options",
-			"external_ids", "status"},
-		TableController: {"target", "connection_mode", "external_ids"},
+		TablePort: {"name", "interfaces", "vlan_mode", "tag", "trunks", "cvlans", "fake_bridge", "protected",
+			"external_ids"},
+		TableInterface: {"name", "type", "ofport", "ofport_request", "error", "link_state", "mtu", "bfd", "bfd_status",
+			"options", "external_ids", "status"},
+		TableController: {"target", "type", "connection_mode", "external_ids"},
 	}
 }
 
@@ -55,9 +56,6 @@ func Full() *Schema {
 			s.columns[table][c] = struct{}{}
 		}
 	}
-	// Not held, but asked for by name: its presence says that a passive
-	// controller beside none does not flush.
-	s.columns[TableController]["type"] = struct{}{}
 	return s
 }
 

@@ -57,6 +57,14 @@ func TestApplyTellsWhatChanged(t *testing.T) {
 		}, Changes{Bridges: []string{"br0"}, Ports: []string{"t1"}, Interfaces: []string{"t1"}, Network: networks("blue")}},
 		{"its ofport", []RowUpdate{Put(&Interface{UUID: "i1", Name: "t1", Type: "gre", OFPort: 20000, ExternalIDs: ours("blue")})},
 			Changes{Interfaces: []string{"t1"}, Reported: networks("blue")}},
+		{"its session and MTU", []RowUpdate{Put(&Interface{UUID: "i1", Name: "t1", Type: "gre", OFPort: 20000, MTU: 65000,
+			BFDStatus: map[string]string{"state": "up"}, ExternalIDs: ours("blue")})},
+			Changes{Interfaces: []string{"t1"}, Reported: networks("blue")}},
+		{"BFD by hand", []RowUpdate{Put(&Interface{UUID: "i1", Name: "t1", Type: "gre", OFPort: 20000, MTU: 65000,
+			BFD: map[string]string{"enable": "true"}, ExternalIDs: ours("blue")})},
+			Changes{Interfaces: []string{"t1"}, Network: networks("blue")}},
+		{"a VM's MTU", []RowUpdate{Put(&Interface{UUID: "i0", Name: "br0", Type: "internal", OFPort: 65534, LinkState: "up", MTU: 1400})},
+			Changes{Interfaces: []string{"br0"}}},
 		{"its interface loses our mark", []RowUpdate{Put(&Interface{UUID: "i1", Name: "t1", Type: "gre", OFPort: 20000})},
 			Changes{Interfaces: []string{"t1"}, Network: networks("blue"), Foreign: true}},
 		{"it changes networks", []RowUpdate{Put(&Port{UUID: "p1", Name: "t1", Interfaces: []string{"i1"}, ExternalIDs: ours("red")})},
@@ -204,8 +212,53 @@ func TestSchemaOfOldHosts(t *testing.T) {
 	if c := old.Columns()[TablePort]; slices.Contains(c, "protected") || !slices.Contains(c, "fake_bridge") {
 		t.Errorf("columns of Port: %v", c)
 	}
-	if c := old.Columns()[TableController]; slices.Contains(c, "type") {
-		t.Errorf("columns of Controller: %v", c)
+	for table, columns := range used() {
+		for _, c := range columns {
+			if s := Full().Without(table, c); s.Has(table, c) || slices.Contains(s.Columns()[table], c) {
+				t.Errorf("%s.%s is asked for where it is not there", table, c)
+			}
+		}
+	}
+}
+
+// Every column that a DB holds has a place in its row.
+func TestColumnsHaveFields(t *testing.T) {
+	field := map[string]func(string) any{
+		TableOpen: new(OpenvSwitch).column, TableBridge: new(Bridge).column, TablePort: new(Port).column,
+		TableInterface: new(Interface).column, TableController: new(Controller).column,
+	}
+	for table, columns := range used() {
+		for _, c := range columns {
+			if field[table](c) == nil {
+				t.Errorf("%s.%s is read and thrown away", table, c)
+			}
+		}
+	}
+}
+
+// VLANs come as a number, a set, or an empty one.
+func TestDecodePort(t *testing.T) {
+	var d Decoder
+	var rows []*Port
+	text := `[{"_uuid":["uuid","00000000-0000-4000-8000-000000000001"],"name":"a","trunks":["set",[]],"tag":["set",[]],"vlan_mode":["set",[]]},
+	 {"_uuid":["uuid","00000000-0000-4000-8000-000000000002"],"name":"b","trunks":4095,"tag":7,"vlan_mode":"trunk"},
+	 {"_uuid":["uuid","00000000-0000-4000-8000-000000000003"],"name":"c","trunks":["set",[1,2]],"cvlans":5}]`
+	err := d.Rows(notation.NewReader([]byte(text)), TablePort, func(u RowUpdate) error {
+		rows = append(rows, u.row.(*Port))
+		return nil
+	})
+	want := []*Port{
+		{UUID: "00000000-0000-4000-8000-000000000001", Name: "a", Tag: -1},
+		{UUID: "00000000-0000-4000-8000-000000000002", Name: "b", Tag: 7, VLANMode: "trunk", Trunks: []int64{4095}},
+		{UUID: "00000000-0000-4000-8000-000000000003", Name: "c", Tag: -1, Trunks: []int64{1, 2}, CVLANs: []int64{5}},
+	}
+	if diff := cmp.Diff(want, rows); err != nil || diff != "" {
+		t.Errorf("%v\n%s", err, diff)
+	}
+	bad := `[{"_uuid":["uuid","00000000-0000-4000-8000-000000000001"],"trunks":["set",["x"]]}]`
+	err = d.Rows(notation.NewReader([]byte(bad)), TablePort, func(RowUpdate) error { return nil })
+	if err == nil || !strings.Contains(err.Error(), "column trunks") {
+		t.Errorf("got %v", err)
 	}
 }
 

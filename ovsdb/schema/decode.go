@@ -129,7 +129,7 @@ func (d *Decoder) row(r *notation.Reader, table, uuid string) (any, error) {
 }
 
 // columns reads the columns of a row into what field returns for each: a
-// *string, *int64, *bool, *refs, *[]string, *map[string]string, a *rowID for
+// *string, *int64, *bool, *refs, *[]int64, *[]string, *map[string]string, a *rowID for
 // _uuid, or nil for a column to skip.
 func (d *Decoder) columns(r *notation.Reader, field func(column string) any) error {
 	return r.Object(func(key []byte) error {
@@ -164,6 +164,12 @@ func (d *Decoder) value(r *notation.Reader, to any) (err error) {
 	case *bool:
 		return atMostOne(r, func() error {
 			*to, err = r.Bool()
+			return err
+		})
+	case *[]int64:
+		return r.Set(func() error {
+			n, err := r.Int()
+			*to = append(*to, n)
 			return err
 		})
 	case *[]string:

@@ -67,6 +67,12 @@ func (p *Port) column(name string) any {
 		return refs{&p.Interfaces}
 	case "tag":
 		return &p.Tag
+	case "vlan_mode":
+		return &p.VLANMode
+	case "trunks":
+		return &p.Trunks
+	case "cvlans":
+		return &p.CVLANs
 	case "fake_bridge":
 		return &p.FakeBridge
 	case "protected":
@@ -93,6 +99,12 @@ func (i *Interface) column(name string) any {
 		return &i.Error
 	case "link_state":
 		return &i.LinkState
+	case "mtu":
+		return &i.MTU
+	case "bfd":
+		return &i.BFD
+	case "bfd_status":
+		return &i.BFDStatus
 	case "options":
 		return &i.Options
 	case "external_ids":
@@ -109,6 +121,8 @@ func (c *Controller) column(name string) any {
 		return rowID{&c.UUID}
 	case "target":
 		return &c.Target
+	case "type":
+		return &c.Type
 	case "connection_mode":
 		return &c.ConnectionMode
 	case "external_ids":

@@ -39,7 +39,10 @@ type Port struct {
 	UUID        string
 	Name        string
 	Interfaces  []string // Interface UUIDs; more than one is a bond
+	VLANMode    string   // "": follows from Tag and Trunks
 	Tag         int64    // VLAN; -1: none
+	Trunks      []int64  // VLANs; none: all
+	CVLANs      []int64  // customer VLANs of mode dot1q-tunnel; none: all
 	FakeBridge  bool
 	Protected   bool
 	ExternalIDs map[string]string
@@ -53,7 +56,10 @@ type Interface struct {
 	OFPort        int64 // 0: not assigned yet; -1: could not be made
 	OFPortRequest int64 // 0: none
 	Error         string
-	LinkState     string // "", up or down
+	LinkState     string            // "", up or down
+	MTU           int64             // bytes; 0: not known
+	BFD           map[string]string // configuration
+	BFDStatus     map[string]string // state and more, where BFD is on
 	Options       map[string]string
 	ExternalIDs   map[string]string
 	Status        map[string]string
@@ -63,6 +69,7 @@ type Interface struct {
 type Controller struct {
 	UUID           string
 	Target         string
+	Type           string // "", primary or service
 	ConnectionMode string // "", in-band or out-of-band
 	ExternalIDs    map[string]string
 }
