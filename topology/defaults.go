@@ -30,7 +30,7 @@ func (n Network) Defaults() Network {
 	fill(&n.UnknownUnicast, UnknownUnicastFlood)
 	fill(&n.TunnelPorts, TunnelPortsPerNetwork)
 	if n.PortSecurity == nil {
-		on := true
+		on := n.securesPorts()
 		n.PortSecurity = &on
 	}
 	if n.Encap == VXLAN {
@@ -39,6 +39,10 @@ func (n Network) Defaults() Network {
 	return n
 }
 
+// securesPorts is the default of PortSecurity: the learning profile leaves
+// forwarding to NORMAL, which looks at nobody's address.
+func (n *Network) securesPorts() bool { return n.Profile != ProfileLearning }
+
 // short returns the network with every field that holds its default left out.
 func (n Network) short() Network {
 	drop(&n.Profile, ProfileProgrammed)
@@ -46,7 +50,7 @@ func (n Network) short() Network {
 	drop(&n.UnknownUnicast, UnknownUnicastFlood)
 	drop(&n.TunnelPorts, TunnelPortsPerNetwork)
 	drop(&n.DstPort, DefaultVXLANPort)
-	if n.PortSecurity != nil && *n.PortSecurity {
+	if n.PortSecurity != nil && *n.PortSecurity == n.securesPorts() {
 		n.PortSecurity = nil
 	}
 	return n

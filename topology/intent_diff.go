@@ -41,18 +41,33 @@ func diffNetworks(was, is *NetworkRecord) []string {
 	field(&d, "xsNetworkUUIDs", was.XSNetworkUUIDs, is.XSNetworkUUIDs)
 	field(&d, "createBridge", was.CreateBridge, is.CreateBridge)
 	field(&d, "datapathType", was.DatapathType, is.DatapathType)
+	field(&d, "takeBridge", was.TakeBridge, is.TakeBridge)
 	field(&d, "hosts", was.Hosts, is.Hosts)
+	field(&d, "profile", was.Profile, is.Profile)
+	field(&d, "broadcast", was.Broadcast, is.Broadcast)
+	field(&d, "unknownUnicast", was.UnknownUnicast, is.UnknownUnicast)
 	field(&d, "portSecurity", was.PortSecurity, is.PortSecurity)
+	field(&d, "tunnelPorts", was.TunnelPorts, is.TunnelPorts)
+	field(&d, "bfd", was.BFD, is.BFD)
+	field(&d, "mtu", was.MTU, is.MTU)
 	field(&d, "dstPort", was.DstPort, is.DstPort)
 	return d
 }
 
 func diffHosts(was, is *HostRecord) []string {
 	var d diff
-	field(&d, "id", showID(was), showID(is))
+	switch {
+	case was.ID != is.ID:
+		field(&d, "id", showID(was), showID(is))
+	case was.AutoID && !is.AutoID:
+		d = append(d, fmt.Sprintf("id: %d, which is fixed by the spec from now on", is.ID))
+	case is.AutoID && !was.AutoID:
+		d = append(d, fmt.Sprintf("id: %d, which the spec fixes no longer", is.ID))
+	}
 	field(&d, "systemID", was.SystemID, is.SystemID)
 	field(&d, "endpoint", was.Endpoint, is.Endpoint)
 	field(&d, "kind", was.Kind, is.Kind)
+	field(&d, "underlayMTU", was.UnderlayMTU, is.UnderlayMTU)
 	if was.Registered && !is.Registered {
 		d = append(d, "named by the spec from now on")
 	}
@@ -74,6 +89,9 @@ func diffPorts(was, is *Port) []string {
 	field(&d, "match", was.Match, is.Match)
 	field(&d, "mac", was.MAC, is.MAC)
 	field(&d, "ips", was.IPs, is.IPs)
+	field(&d, "allowedAddresses", was.AllowedAddresses, is.AllowedAddresses)
+	field(&d, "dhcpServer", was.DHCPServer, is.DHCPServer)
+	field(&d, "router", was.Router, is.Router)
 	return d
 }
 

@@ -104,7 +104,8 @@ func TestPlan(t *testing.T) {
 			{"hosts: [{name: e, id: 1}]", false, "hosts e created|hosts a updated id: 1 (automatic) → 5 (automatic)"},
 			{"hosts: [{name: f, id: 3}]", false, "!hosts[0].id: 3 is the ID of host b"},
 			{"hosts: [{name: a, id: 2}, {name: c}]", false, "hosts a updated id: 5 (automatic) → 2|hosts c updated id: 2 (automatic) → 5 (automatic)"},
-			{"hosts: [{name: a}]", false, "hosts a updated id: 2 → 2 (automatic)"},
+			{"hosts: [{name: a}]", false, "hosts a updated id: 2, which the spec fixes no longer"},
+			{"hosts: [{name: a, id: 2}]", false, "hosts a updated id: 2, which is fixed by the spec from now on"},
 		}},
 		{"hosts clash", []step{
 			{"hosts: [{name: a, systemID: s, endpoint: 10.0.0.1}]", false, "hosts a created"},

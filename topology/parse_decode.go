@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // decoder puts documents into a Spec and its Source.
@@ -146,16 +147,18 @@ func yes[T any](f func(*T) *bool) setter[T] {
 	}
 }
 
-// number reads a decimal number between first and last.
+// number reads a decimal number between first and last. One of more digits than
+// YAML's numbers may have comes as text.
 func number[T any, N int | uint16 | uint32](first, last uint64, f func(*T) *N) setter[T] {
 	return func(d *decoder, o *T, path string, v *node) {
-		if v.shape != isNumber {
+		whole := isDigits(strings.TrimPrefix(v.text, "-"))
+		if v.shape != isNumber && (v.shape != isText || !v.plain || !whole) {
 			d.bad(v, path, "want a number, not %s", v.shape)
 			return
 		}
 		n, err := strconv.ParseUint(v.text, 10, 64)
 		switch {
-		case err != nil && !isDigits(v.text):
+		case !whole:
 			d.bad(v, path, "%.64s is not a decimal number in %d..%d", v.text, first, last)
 		case err != nil || n < first || n > last:
 			d.bad(v, path, "%.64s is out of range (%d..%d)", v.text, first, last)

@@ -2,6 +2,7 @@ package topology
 
 import (
 	"errors"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -40,7 +41,7 @@ func TestParseRefuses(t *testing.T) {
 		{"number as a name", "networks:\n- {name: 103, encap: gre}", "networks[0].name: want text, not a number: put 103 in quotes"},
 		{"text as a number", blue + "key: abc}", "spec.yaml:2:28: networks[0].key: want a number, not text"},
 		{"key of 0", blue + "key: 0}", "networks[0].key: 0 is out of range (1..4294967295)"},
-		{"negative key", blue + "key: -5}", "networks[0].key: -5 is not a decimal number in 1..4294967295"},
+		{"negative key", blue + "key: -5}", "networks[0].key: -5 is out of range (1..4294967295)"},
 		{"hex key", blue + "key: 0x10}", "networks[0].key: 0x10 is not a decimal number in 1..4294967295"},
 		{"key beyond GRE", blue + "key: 4294967296}", "networks[0].key: 4294967296 is out of range (1..4294967295)"},
 		{"key beyond VXLAN", "networks:\n- name: red\n  encap: vxlan\n  key: 20000000", "spec.yaml:4:3: networks[0].key: 20000000 is out of range for vxlan (1..16777215)"},
@@ -80,19 +81,40 @@ func TestParseRefuses(t *testing.T) {
 		{"zero MAC", port + "match: {mac: '00:00:00:00:00:00'}}", "ports[0].match.mac: 00:00:00:00:00:00 is no address of a station"},
 		{"multicast IP", port + "match: {ifaceID: a}, ips: [224.0.0.1]}", "ports[0].ips[0]: 224.0.0.1 is a multicast address"},
 
-		{"learning", blue + "profile: learning}", "networks[0].profile: learning is not available in this version (only programmed)"},
-		{"no such profile", blue + "profile: fast}", `networks[0].profile: "fast" is not known (want programmed)`},
-		{"broadcast", blue + "broadcast: drop}", "networks[0].broadcast: drop is not available in this version (only split-horizon)"},
-		{"unknownUnicast", blue + "unknownUnicast: drop}", "networks[0].unknownUnicast: drop is not available in this version (only flood)"},
-		{"shared", blue + "tunnelPorts: shared}", "networks[0].tunnelPorts: shared is not available in this version (only per-network)"},
-		{"bfd", blue + "bfd: true}", "networks[0].bfd: true is not available in this version (only false)"},
-		{"mtu", blue + "mtu: 1400}", "networks[0].mtu: 1400 is not available in this version (only 0)"},
-		{"takeBridge", blue + "takeBridge: true}", "networks[0].takeBridge: true is not available in this version (only false)"},
-		{"external", "hosts:\n- {name: a, kind: external}", "hosts[0].kind: external is not available in this version (only managed)"},
-		{"underlayMTU", "hosts:\n- {name: a, underlayMTU: 9000}", "hosts[0].underlayMTU: 9000 is not available in this version (only 0)"},
-		{"allowedAddresses", port + "match: {ifaceID: a}, allowedAddresses: [{ip: 10.0.0.1}]}", "ports[0].allowedAddresses: is not available in this version"},
-		{"dhcpServer", port + "match: {ifaceID: a}, dhcpServer: true}", "ports[0].dhcpServer: true is not available in this version (only false)"},
-		{"router", port + "match: {ifaceID: a}, router: true}", "ports[0].router: true is not available in this version (only false)"},
+		{"no such profile", blue + "profile: fast}", `networks[0].profile: "fast" is not known (want programmed or learning)`},
+		{"no such broadcast", blue + "broadcast: flood}", `networks[0].broadcast: "flood" is not known (want split-horizon or drop)`},
+		{"no such unknownUnicast", blue + "unknownUnicast: split-horizon}", `networks[0].unknownUnicast: "split-horizon" is not known (want flood or drop)`},
+		{"no such tunnelPorts", blue + "tunnelPorts: one}", `networks[0].tunnelPorts: "one" is not known (want per-network or shared or flow)`},
+		{"no such kind", "hosts:\n- {name: a, kind: foreign}", `hosts[0].kind: "foreign" is not known (want managed or external)`},
+		{"yes for true", blue + "bfd: yes}", "networks[0].bfd: want true or false, not text"},
+		{"negative mtu", blue + "mtu: -1}", "networks[0].mtu: -1 is out of range (0..65535)"},
+		{"small mtu", blue + "mtu: 67}", "networks[0].mtu: 67 is out of range (68..65535; 0 or nothing for the one that follows from the underlay)"},
+		{"large mtu", blue + "mtu: 65536}", "networks[0].mtu: 65536 is out of range (0..65535)"},
+		{"small underlayMTU", "hosts:\n- {name: a, underlayMTU: 575}", "hosts[0].underlayMTU: 575 is out of range (576..65535; 0 or nothing for the one that the host reports)"},
+		{"large underlayMTU", "hosts:\n- {name: a, underlayMTU: 65536}", "hosts[0].underlayMTU: 65536 is out of range (0..65535)"},
+		{"allowed without IP", port + "match: {ifaceID: a}, allowedAddresses: [{mac: '02:00:00:00:00:01'}]}", "ports[0].allowedAddresses[0].ip: is missing"},
+		{"allowed IP", port + "match: {ifaceID: a}, allowedAddresses: [{ip: 10.0.0.300}]}", `ports[0].allowedAddresses[0].ip: "10.0.0.300" is not an IP address`},
+		{"allowed multicast IP", port + "match: {ifaceID: a}, allowedAddresses: [{ip: 'ff02::1'}]}", "ports[0].allowedAddresses[0].ip: ff02::1 is a multicast address"},
+		{"allowed MAC", port + "match: {ifaceID: a}, allowedAddresses: [{mac: x, ip: 10.0.0.1}]}", `ports[0].allowedAddresses[0].mac: "x" is not a MAC address`},
+		{"allowed multicast MAC", port + "match: {ifaceID: a}, allowedAddresses: [{mac: '01:00:5e:00:00:01', ip: 10.0.0.1}]}", "ports[0].allowedAddresses[0].mac: 01:00:5e:00:00:01 is a multicast address"},
+		{"allowed as text", port + "match: {ifaceID: a}, allowedAddresses: [10.0.0.1]}", "ports[0].allowedAddresses[0]: want a mapping, not text"},
+
+		{"indented by a tab", "networks:\n\t- name: a", "spec.yaml:2:1: the line is indented by a tab: YAML wants spaces"},
+		{"list that is not closed", "networks: [", "spec.yaml:1:11: this [ has no ] of its own"},
+		{"mapping that is not closed", "{\"networks\": []", "spec.yaml:1:1: this { has no } of its own"},
+		{"JSON closed in disorder", "{\"networks\": [}", "spec.yaml:1:15: there is no { that this } could close"},
+		{"JSON without a comma", "{\"networks\": [{\"name\": \"a\" \"encap\": \"gre\"}]}", "spec.yaml:1:28: want a comma or a } before this"},
+		{"JSON that goes on", "{\"networks\": []} x", "spec.yaml:1:18: this belongs to nothing: look at the indentation, and at what stands before it"},
+		{"JSON without a colon", "{\"networks\" []}", "spec.yaml:1:2: want FIELD: VALUE here"},
+		{"indentation", "networks:\n- name: a\n encap: gre", "spec.yaml:3:2: this belongs to nothing"},
+		{"two colons", "networks:\n- name: a: b", "spec.yaml:2:9: a second field begins here: put text that holds a colon in quotes, or look at the indentation"},
+		{"quote", "networks:\n- name: 'a", "spec.yaml:2:9: the quote ' is not closed"},
+		{"reserved", "networks:\n- name: @a", "spec.yaml:2:9: text that begins with this character has to stand in quotes"},
+		{"number of many digits", blue + "key: 99999999999999999999999}", "networks[0].key: 99999999999999999999999 is out of range (1..4294967295)"},
+		{"as many below zero", blue + "key: -99999999999999999999999}", "networks[0].key: -99999999999999999999999 is out of range (1..4294967295)"},
+		{"digits in quotes", blue + "key: '7'}", "networks[0].key: want a number, not text"},
+		{"pool without range", "keyPools:\n- {encap: gre}", "spec.yaml:2:4: keyPools[0].range: is missing (want FIRST-LAST, like 100-110)"},
+		{"range of nothing", "keyPools:\n- {encap: gre, range: 0}", "keyPools[0].range: 0 is out of range for gre (1..4294967295)"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			spec, _, err := parseText(tc.text)
@@ -162,7 +184,7 @@ func TestParseEmpty(t *testing.T) {
 	}
 }
 
-// all is every field that there is in this version.
+// all is every field that there is, each with another value than its default.
 const all = `
 keyPools:
   - {encap: gre, range: 100-110}
@@ -176,28 +198,30 @@ networks:
     xsNetworkUUIDs: [11111111-2222-3333-4444-555555555555]
     createBridge: true
     datapathType: netdev
-    takeBridge: false
+    takeBridge: true
     hosts: [xen1]
     profile: programmed
-    broadcast: split-horizon
-    unknownUnicast: flood
+    broadcast: drop
+    unknownUnicast: drop
     portSecurity: false
-    tunnelPorts: per-network
-    bfd: false
-    mtu: 0
+    tunnelPorts: shared
+    bfd: true
+    mtu: 1400
     dstPort: 8472
+  - {name: red, encap: gre, key: 7, profile: learning, tunnelPorts: per-network, bridge: xapi2, portSecurity: false}
 ---
 hosts:
-  - {name: xen1, id: 1, systemID: 8e9f, endpoint: 192.168.65.247, kind: managed, underlayMTU: 0}
+  - {name: xen1, id: 1, systemID: 8e9f, endpoint: 192.168.65.247, kind: managed, underlayMTU: 9000}
+  - {name: switch7, endpoint: 'fd00::7', kind: external}
 ports:
   - name: web-1
     network: blue
     match: {host: xen1, interface: vif1.0}
     mac: 02:00:00:00:01:01
     ips: [10.1.1.63, fd00::63]
-    allowedAddresses: []
-    dhcpServer: false
-    router: false
+    allowedAddresses: [{mac: '00:00:5e:00:01:07', ip: 10.1.1.1}, {ip: 'fd00::1'}]
+    dhcpServer: true
+    router: true
 `
 
 func TestParseReadsEveryField(t *testing.T) {
@@ -205,22 +229,70 @@ func TestParseReadsEveryField(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := spec.Networks[0]; n.Name != "blue" || n.Tenant != "acme" || n.Encap != VXLAN || n.Key != 103 ||
-		n.Bridge != "xapi1" || len(n.XSNetworkUUIDs) != 1 || !n.CreateBridge || n.DatapathType != "netdev" ||
-		!slices.Equal(n.Hosts, []string{"xen1"}) || *n.PortSecurity || n.DstPort != 8472 {
-		t.Errorf("network is %+v", n)
+	off, ip := false, netip.MustParseAddr
+	want := &Spec{
+		KeyPools: []KeyPool{{GRE, KeyRange{100, 110}}, {VXLAN, KeyRange{7, 7}}},
+		Networks: []Network{
+			{
+				Name: "blue", Tenant: "acme", Encap: VXLAN, Key: 103, Bridge: "xapi1",
+				XSNetworkUUIDs: []string{"11111111-2222-3333-4444-555555555555"},
+				CreateBridge:   true, DatapathType: "netdev", TakeBridge: true, Hosts: []string{"xen1"},
+				Profile: ProfileProgrammed, Broadcast: BroadcastDrop, UnknownUnicast: UnknownUnicastDrop,
+				PortSecurity: &off, TunnelPorts: TunnelPortsShared, BFD: true, MTU: 1400, DstPort: 8472,
+			},
+			{Name: "red", Encap: GRE, Key: 7, Bridge: "xapi2", Profile: ProfileLearning, PortSecurity: &off, TunnelPorts: TunnelPortsPerNetwork},
+		},
+		Hosts: []Host{
+			{Name: "xen1", ID: 1, SystemID: "8e9f", Endpoint: ip("192.168.65.247"), Kind: KindManaged, UnderlayMTU: 9000},
+			{Name: "switch7", Endpoint: ip("fd00::7"), Kind: KindExternal},
+		},
+		Ports: []Port{{
+			Name: "web-1", Network: "blue", Match: PortMatch{Host: "xen1", Interface: "vif1.0"},
+			MAC: mustMAC("02:00:00:00:01:01"), IPs: []netip.Addr{ip("10.1.1.63"), ip("fd00::63")},
+			AllowedAddresses: []Address{{mustMAC("00:00:5e:00:01:07"), ip("10.1.1.1")}, {IP: ip("fd00::1")}},
+			DHCPServer:       true, Router: true,
+		}},
 	}
-	if h := spec.Hosts[0]; h.Name != "xen1" || h.ID != 1 || h.SystemID != "8e9f" || h.Endpoint.String() != "192.168.65.247" {
-		t.Errorf("host is %+v", h)
+	if d := cmp.Diff(want, spec, specOptions, cmp.Comparer(sameAddr)); d != "" {
+		t.Errorf("want (-) and got (+):\n%s", d)
 	}
-	if p := spec.Ports[0]; p.Match.Host != "xen1" || p.Match.Interface != "vif1.0" || p.MAC.String() != "02:00:00:00:01:01" || len(p.IPs) != 2 {
-		t.Errorf("port is %+v", p)
-	}
-	if spec.KeyPools[0].Name() != "gre-100-110" || spec.KeyPools[1].Range != (KeyRange{7, 7}) {
-		t.Errorf("pools are %v", spec.KeyPools)
-	}
-	if got := src.at(listPorts, 0, "web-1", "match.interface"); got != (SpecError{File: "spec.yaml", Line: 30, Column: 25, Field: "ports[0].match.interface"}) {
+	if got := src.at(listPorts, 0, "web-1", "match.interface"); got != (SpecError{File: "spec.yaml", Line: 32, Column: 25, Field: "ports[0].match.interface"}) {
 		t.Errorf("position is %+v", got)
+	}
+}
+
+// A spec that is applied, exported and applied anew says nothing new the second
+// time, whatever its options are.
+func TestDefaultsAreWhatALeftOutFieldMeans(t *testing.T) {
+	for _, tc := range []struct {
+		given, short string
+		secure       bool
+	}{
+		{"{name: a, encap: gre, key: 1}", "{name: a, encap: gre, key: 1}", true},
+		{"{name: a, encap: gre, key: 1, portSecurity: true, profile: programmed}", "{name: a, encap: gre, key: 1}", true},
+		{"{name: a, encap: gre, key: 1, portSecurity: false}", "{name: a, encap: gre, key: 1, portSecurity: false}", false},
+		{"{name: a, encap: gre, key: 1, profile: learning}", "{name: a, encap: gre, key: 1, profile: learning}", false},
+		{"{name: a, encap: gre, key: 1, profile: learning, portSecurity: false}", "{name: a, encap: gre, key: 1, profile: learning}", false},
+	} {
+		in := newIntent(t)
+		apply(t, in, "networks: ["+tc.given+"]", false)
+		if r, _ := in.Network("a"); *r.PortSecurity != tc.secure {
+			t.Errorf("%s: portSecurity is %v, want %v", tc.given, *r.PortSecurity, tc.secure)
+		}
+		want, _, err := parseText("networks: [" + tc.short + "]")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(want.Networks, in.Spec().Networks, specOptions); d != "" {
+			t.Errorf("%s is exported as\n%s", tc.given, d)
+		}
+		y, err := in.Spec().YAML()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c := apply(t, in, string(y), true); !c.Empty() {
+			t.Errorf("%s: applying what was exported says %v", tc.given, said(c))
+		}
 	}
 }
 

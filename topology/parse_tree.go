@@ -33,6 +33,7 @@ type node struct {
 	shape   shape
 	at      place
 	text    string  // of scalars, unquoted
+	plain   bool    // isText that stands without quotes
 	yes     bool    // isBool
 	entries []entry // isMap
 	items   []*node // isList
@@ -74,7 +75,7 @@ func parseTree(data []byte) (docs []*node, failed *parseError) {
 	if err != nil {
 		var e yaml.Error
 		if errors.As(err, &e) {
-			return nil, &parseError{placeOf(e.GetToken()), e.GetMessage()}
+			return nil, &parseError{placeOf(e.GetToken()), syntaxReason(e.GetMessage())}
 		}
 		return nil, &parseError{reason: "is neither YAML nor JSON"}
 	}
@@ -163,7 +164,7 @@ func convert(n ast.Node, depth int) (*node, *parseError) {
 	case *ast.IntegerNode, *ast.FloatNode, *ast.InfinityNode, *ast.NanNode:
 		out.shape = isNumber
 	case *ast.StringNode:
-		out.shape, out.text = isText, n.Value
+		out.shape, out.text, out.plain = isText, n.Value, n.Token.Type == token.StringType
 	case *ast.LiteralNode:
 		out.shape, out.text = isText, n.Value.Value
 	case *ast.SequenceNode:

@@ -58,6 +58,15 @@ func (s *Source) at(list string, index int, name, field string) SpecError {
 	return SpecError{File: o.file, Line: p.line, Column: p.column, Field: joinPath(o.path, field)}
 }
 
+// has reports whether a field of an object stands in its file.
+func (s *Source) has(list string, index int, field string) bool {
+	if s == nil {
+		return false
+	}
+	_, ok := s.objects[objectRef{list, index}].fields[field]
+	return ok
+}
+
 // where returns FILE:LINE of an object for the text of an error elsewhere.
 func (s *Source) where(list string, index int) string {
 	if s != nil {

@@ -2,6 +2,7 @@ package topology
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 )
 
@@ -24,20 +25,62 @@ func (c *checker) ports(ports []Port) {
 			c.bad("mac", badStation(p.MAC))
 			once(c, stations, station{p.Network, p.MAC}, "mac", p.MAC.String())
 		}
-		ips := map[string]bool{}
-		for j, a := range p.IPs {
-			at := fmt.Sprintf("ips[%d]", j)
-			c.bad(at, badIP(a))
-			if ips[a.Unmap().String()] {
-				c.bad(at, fmt.Sprintf("%s is listed twice", a))
-			}
-			ips[a.Unmap().String()] = true
-		}
-		c.only(unavailablePort(p))
+		c.addresses(p)
 		if c.full() {
 			return
 		}
 	}
+}
+
+// addresses judges the IP addresses of a port and those that it may use too.
+func (c *checker) addresses(p *Port) {
+	own := map[netip.Addr]bool{}
+	for j, a := range p.IPs {
+		at := fmt.Sprintf("ips[%d]", j)
+		c.bad(at, badIP(a))
+		if own[a.Unmap()] {
+			c.bad(at, fmt.Sprintf("%s is listed twice", a))
+		}
+		own[a.Unmap()] = true
+	}
+	allowed := map[Address]bool{}
+	for j, a := range p.AllowedAddresses {
+		at := fmt.Sprintf("allowedAddresses[%d]", j)
+		if !a.IP.IsValid() {
+			c.bad(at+".ip", "is missing")
+			continue
+		}
+		c.bad(at+".ip", badIP(a.IP))
+		if !a.MAC.IsZero() {
+			c.bad(at+".mac", badStation(a.MAC))
+		}
+		a = a.plain(p.MAC)
+		if allowed[a] {
+			c.bad(at, fmt.Sprintf("%s is listed twice", a))
+		}
+		allowed[a] = true
+		if a.MAC.IsZero() && own[a.IP] {
+			c.bad(at, fmt.Sprintf("%s is one of the port's own ips, which it may use anyway: leave it out here, "+
+				"or there if other ports may use it too", a))
+		}
+	}
+}
+
+// plain returns the address as it is compared: the IP unmapped, and no MAC if
+// it is the port's own.
+func (a Address) plain(own MAC) Address {
+	if a.IP = a.IP.Unmap(); a.MAC == own {
+		a.MAC = MAC{}
+	}
+	return a
+}
+
+// String returns the IP address, with the MAC before it where there is one.
+func (a Address) String() string {
+	if a.MAC.IsZero() {
+		return a.IP.String()
+	}
+	return a.MAC.String() + " " + a.IP.String()
 }
 
 func badMatch(m *PortMatch) string {

@@ -6,56 +6,6 @@ import (
 	"strings"
 )
 
-// unavailable are the fields that come with a later version, and when a value
-// of one is more than the default.
-func unavailableNetwork(n *Network) []unavailable {
-	return []unavailable{
-		{n.Profile, ProfileProgrammed, "profile"},
-		{n.Broadcast, BroadcastSplitHorizon, "broadcast"},
-		{n.UnknownUnicast, UnknownUnicastFlood, "unknownUnicast"},
-		{n.TunnelPorts, TunnelPortsPerNetwork, "tunnelPorts"},
-		{word(n.BFD), word(false), "bfd"},
-		{word(n.MTU), word(0), "mtu"},
-		{word(n.TakeBridge), word(false), "takeBridge"},
-	}
-}
-
-func unavailableHost(h *Host) []unavailable {
-	return []unavailable{
-		{h.Kind, KindManaged, "kind"},
-		{word(h.UnderlayMTU), word(0), "underlayMTU"},
-	}
-}
-
-func unavailablePort(p *Port) []unavailable {
-	return []unavailable{
-		{word(len(p.AllowedAddresses)), word(0), "allowedAddresses"},
-		{word(p.DHCPServer), word(false), "dhcpServer"},
-		{word(p.Router), word(false), "router"},
-	}
-}
-
-// unavailable is a field of which only one value is in this version.
-type unavailable struct{ got, only, field string }
-
-func word(v any) string { return fmt.Sprint(v) }
-
-// later returns the words that a later version knows too; nil for a field that
-// is not one of a choice of words.
-func later(field string) []string {
-	switch field {
-	case "profile":
-		return []string{"learning"}
-	case "broadcast", "unknownUnicast":
-		return []string{"drop"}
-	case "tunnelPorts":
-		return []string{"shared", "flow"}
-	case "kind":
-		return []string{"external"}
-	}
-	return nil
-}
-
 // checker judges a spec by itself, without an intent.
 type checker struct {
 	src *Source
@@ -79,19 +29,11 @@ func (c *checker) bad(field, why string) {
 	c.add(e)
 }
 
-func (c *checker) only(fields []unavailable) {
-	for _, u := range fields {
-		if u.got == "" || u.got == u.only {
-			continue
-		}
-		why := fmt.Sprintf("%s is not available in this version (only %s)", u.got, u.only)
-		if words := later(u.field); words != nil && !slices.Contains(words, u.got) {
-			why = fmt.Sprintf("%.64q is not known (want %s)", u.got, u.only)
-		}
-		if u.field == "allowedAddresses" {
-			why = "is not available in this version"
-		}
-		c.bad(u.field, why)
+// word refuses a value that is none of a field's choice of words; "" is left
+// out.
+func (c *checker) word(field, got string, words ...string) {
+	if got != "" && !slices.Contains(words, got) {
+		c.bad(field, fmt.Sprintf("%.64q is not known (want %s)", got, strings.Join(words, " or ")))
 	}
 }
 
@@ -118,6 +60,10 @@ func (c *checker) pools(pools []KeyPool) {
 		c.look(listKeyPools, i, p.Name())
 		if p.Encap.MaxKey() == 0 {
 			c.bad("encap", badEncap(p.Encap))
+			continue
+		}
+		if p.Range == (KeyRange{}) && !c.src.has(c.list, i, "range") {
+			c.bad("range", "is missing (want FIRST-LAST, like 100-110)")
 			continue
 		}
 		if p.Range.First > p.Range.Last {
@@ -169,7 +115,7 @@ func (c *checker) networks(networks []Network) {
 			c.bad("dstPort", "is for vxlan only")
 		}
 		c.bridge(n)
-		c.only(unavailableNetwork(n))
+		c.options(n)
 		if c.full() {
 			return
 		}
@@ -238,7 +184,7 @@ func (c *checker) hosts(hosts []Host) {
 			}
 			once(c, endpoints, a.String(), "endpoint", a.String())
 		}
-		c.only(unavailableHost(h))
+		c.kind(h)
 		if c.full() {
 			return
 		}
