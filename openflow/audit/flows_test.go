@@ -64,8 +64,8 @@ const (
 	classifyTunnel = "table=0, priority=1100,in_port=20001 actions=write_metadata:0x100000007/0x1ffffffff,goto_table:60"
 	broadcastDrop  = "table=0, priority=1000,in_port=20001,dl_dst=ff:ff:ff:ff:ff:ff actions=drop"
 	multicastDrop  = "table=0, priority=1000,ip,in_port=20001,nw_dst=224.0.0.0/24 actions=drop"
-	security       = "table=10, priority=100,in_port=1,dl_src=02:00:00:00:00:01 actions=goto_table:60"
-	noSecurity     = "table=10, priority=100,in_port=3 actions=goto_table:60"
+	security       = "table=10, priority=100,in_port=1,dl_src=02:00:00:00:00:01 actions=goto_table:20"
+	noSecurity     = "table=10, priority=100,in_port=3 actions=goto_table:20"
 	groupSource    = "table=10, priority=200,dl_src=01:00:00:00:00:00/01:00:00:00:00:00 actions=drop"
 	unicastLocal   = "table=60, priority=1000,metadata=0x7/0xffffffff,dl_dst=02:00:00:00:00:01 actions=output:1"
 	unicastRemote  = "table=60, priority=1000,metadata=0x7/0x1ffffffff,dl_dst=02:00:00:00:00:03 actions=output:20001"
@@ -200,17 +200,17 @@ func flowCases() []flowCase {
 		{"another priority", []string{broadcastDrop}, []string{cookie(7, pipeline.BroadcastDrop) + "priority=900,in_port=20001,dl_dst=ff:ff:ff:ff:ff:ff actions=drop"}, false, []audit.Finding{
 			find(misplaced, broadcastDrop, "table=0, priority=900,in_port=20001,dl_dst=ff:ff:ff:ff:ff:ff actions=drop",
 				"broadcast from xen3 loops if the flow above this one is lost, too, unless it serves at priority 900 as well")}},
-		{"another table", []string{security}, []string{cookie(7, pipeline.Security) + "table=11, priority=100,in_port=1,dl_src=02:00:00:00:00:01 actions=goto_table:60"}, false, []audit.Finding{
-			find(misplaced, security, "table=11, priority=100,in_port=1,dl_src=02:00:00:00:00:01 actions=goto_table:60", "web-1 can't send as 02:00:00:00:00:01")}},
+		{"another table", []string{security}, []string{cookie(7, pipeline.Security) + "table=11, priority=100,in_port=1,dl_src=02:00:00:00:00:01 actions=goto_table:20"}, false, []audit.Finding{
+			find(misplaced, security, "table=11, priority=100,in_port=1,dl_src=02:00:00:00:00:01 actions=goto_table:20", "web-1 can't send as 02:00:00:00:00:01")}},
 		{"twice in another place", []string{security}, []string{
-			cookie(7, pipeline.Security) + "table=11, priority=100,in_port=1,dl_src=02:00:00:00:00:01 actions=goto_table:60",
-			cookie(7, pipeline.Security) + "table=12, priority=100,in_port=1,dl_src=02:00:00:00:00:01 actions=goto_table:60"}, false, []audit.Finding{
-			find(misplaced, security, "table=11, priority=100,in_port=1,dl_src=02:00:00:00:00:01 actions=goto_table:60", "web-1 can't send as 02:00:00:00:00:01"),
-			find(unexpected, "", "table=12, priority=100,in_port=1,dl_src=02:00:00:00:00:01 actions=goto_table:60", "frames may go where they should not")}},
+			cookie(7, pipeline.Security) + "table=11, priority=100,in_port=1,dl_src=02:00:00:00:00:01 actions=goto_table:20",
+			cookie(7, pipeline.Security) + "table=12, priority=100,in_port=1,dl_src=02:00:00:00:00:01 actions=goto_table:20"}, false, []audit.Finding{
+			find(misplaced, security, "table=11, priority=100,in_port=1,dl_src=02:00:00:00:00:01 actions=goto_table:20", "web-1 can't send as 02:00:00:00:00:01"),
+			find(unexpected, "", "table=12, priority=100,in_port=1,dl_src=02:00:00:00:00:01 actions=goto_table:20", "frames may go where they should not")}},
 		{"a copy in another place", nil, []string{cookie(7, pipeline.BroadcastDrop) + "priority=900,in_port=20001,dl_dst=ff:ff:ff:ff:ff:ff actions=drop"}, false, []audit.Finding{
 			find(unexpected, "", "table=0, priority=900,in_port=20001,dl_dst=ff:ff:ff:ff:ff:ff actions=drop", "frames that it matches may be lost")}},
-		{"another network's in another place", []string{security}, []string{cookie(8, pipeline.Security) + "table=11, priority=100,in_port=1,dl_src=02:00:00:00:00:01 actions=goto_table:60"}, false, []audit.Finding{
-			ofNoNetwork(find(unexpected, "", "table=11, priority=100,in_port=1,dl_src=02:00:00:00:00:01 actions=goto_table:60", "frames may go where they should not")),
+		{"another network's in another place", []string{security}, []string{cookie(8, pipeline.Security) + "table=11, priority=100,in_port=1,dl_src=02:00:00:00:00:01 actions=goto_table:20"}, false, []audit.Finding{
+			ofNoNetwork(find(unexpected, "", "table=11, priority=100,in_port=1,dl_src=02:00:00:00:00:01 actions=goto_table:20", "frames may go where they should not")),
 			find(missing, security, "", "web-1 can't send as 02:00:00:00:00:01")}},
 
 		// Other programs'.
@@ -225,9 +225,9 @@ func flowCases() []flowCase {
 				"nothing while the other program's flow stands, which does the same")}},
 		{"another's flow in our place, and ours elsewhere", []string{security}, []string{
 			"cookie=0x1, table=10, priority=100,in_port=1,dl_src=02:00:00:00:00:01 actions=drop",
-			cookie(7, pipeline.Security) + "table=10, priority=101,in_port=1,dl_src=02:00:00:00:00:01 actions=goto_table:60"}, false, []audit.Finding{
+			cookie(7, pipeline.Security) + "table=10, priority=101,in_port=1,dl_src=02:00:00:00:00:01 actions=goto_table:20"}, false, []audit.Finding{
 			find(shadowed, security, "cookie=0x1, table=10, priority=100,in_port=1,dl_src=02:00:00:00:00:01 actions=drop", "web-1 can't send as 02:00:00:00:00:01"),
-			find(unexpected, "", "table=10, priority=101,in_port=1,dl_src=02:00:00:00:00:01 actions=goto_table:60", "frames may go where they should not")}},
+			find(unexpected, "", "table=10, priority=101,in_port=1,dl_src=02:00:00:00:00:01 actions=goto_table:20", "frames may go where they should not")}},
 		{"another's flow above all", nil, []string{"cookie=0x1, priority=1101 actions=NORMAL", "cookie=0x1, priority=1100 actions=NORMAL"}, false, []audit.Finding{
 			ofNoNetwork(find(shadowed, classifyTunnel, "cookie=0x1, table=0, priority=1101 actions=NORMAL", "another program's flow takes every frame on xapi1"))}},
 	}

@@ -28,7 +28,7 @@ func TestCompileRefuses(t *testing.T) {
 			"compile: network 7: remote 01:00:5e:00:00:01 is a group address"},
 		{pipeline.Network{ID: 7, VIFs: []pipeline.VIF{{OFPort: 5}}, Remotes: []pipeline.Remote{{MAC: mac(1), Via: []int{0}}}},
 			"compile: network 7: remote 02:00:00:00:00:01 behind tunnel 0 of 0"},
-		{crowd(4001), "compile: network 7: 4001 ports on one bridge, but a flow can send to 4000 at most"},
+		{crowd(4081), "compile: network 7: 4081 ports on one bridge: to send to all takes a flow of 65296 bytes, 65280 are possible"},
 	} {
 		flows, err := pipeline.Compile(c.n)
 		if err == nil || err.Error() != c.want || flows != nil {
@@ -51,7 +51,7 @@ func crowd(n int) pipeline.Network {
 // TestLargestFits encodes the flows with the most outputs that Compile allows,
 // as additions to a bundle.
 func TestLargestFits(t *testing.T) {
-	for _, f := range compiled(t, []pipeline.Network{crowd(4000)}) {
+	for _, f := range compiled(t, []pipeline.Network{crowd(4080)}) {
 		_, err := wire.EncodeBundleMod(wire.Mod{Command: wire.Add, Flow: f}, 1, 1)
 		if errors.Is(err, wire.ErrTooLong) {
 			t.Errorf("%s with %d outputs: %v", pipeline.ReasonOf(f.Cookie), len(f.Actions), err)

@@ -28,7 +28,27 @@ const (
 	FloodFromVIF    Reason = 12 // to all VIFs and tunnels
 	FloodFromTunnel Reason = 13 // to all VIFs
 
-	lastReason = FloodFromTunnel
+	Pass                Reason = 14 // nothing to be said about it: on to the next table
+	HostNormal          Reason = 15 // the host's own ports among themselves
+	SecurityDrop        Reason = 16 // an address that a VIF does not have
+	Stolen              Reason = 17 // an address that is known as another's
+	AskOwner            Reason = 18 // a question about the asker's own address
+	AnswerARP           Reason = 19 // the answer to an ARP request
+	DirectND            Reason = 20 // a neighbour solicitation to the one that it asks for
+	UnknownDrop         Reason = 21 // unicast to nobody we know, where that is not flooded
+	FloodHome           Reason = 22 // to all VIFs, where tunnels carry no broadcast
+	FloodDrop           Reason = 23 // a tunnel's broadcast, likewise
+	DiscoveryFromVIF    Reason = 24 // a request to all VIFs, and to servers behind tunnels
+	DiscoveryFromTunnel Reason = 25 // a request to the VIFs that serve
+	ServiceFromVIF      Reason = 26 // from a VIF that serves to everybody
+	ServiceFromTunnel   Reason = 27 // from a server behind a tunnel to all VIFs
+	Normal              Reason = 28 // as a switch that learns
+	LearnVIF            Reason = 29 // a VIF's broadcast, likewise
+	LearnToVIFs         Reason = 30 // broadcast to VIFs only
+	LearnTunnel         Reason = 31 // what a tunnel brings, to VIFs
+	LearnEcho           Reason = 32 // what another switch only learns from
+
+	lastReason = LearnEcho
 )
 
 // String returns the reason's name, as cookies are explained to people.
@@ -39,6 +59,13 @@ func (r Reason) String() string {
 		UnicastLocal: "unicast-local", UnicastRemote: "unicast-remote", UnicastBoth: "unicast-both",
 		GroupToFlood: "group-to-flood", UnknownToFlood: "unknown-to-flood",
 		FloodFromVIF: "flood-vif", FloodFromTunnel: "flood-tunnel",
+		Pass: "pass", HostNormal: "host-normal", SecurityDrop: "security-drop", Stolen: "stolen",
+		AskOwner: "ask-owner", AnswerARP: "answer-arp", DirectND: "direct-nd",
+		UnknownDrop: "unknown-drop", FloodHome: "flood-home", FloodDrop: "flood-drop",
+		DiscoveryFromVIF: "discovery-vif", DiscoveryFromTunnel: "discovery-tunnel",
+		ServiceFromVIF: "service-vif", ServiceFromTunnel: "service-tunnel",
+		Normal: "normal", LearnVIF: "learn-vif", LearnToVIFs: "learn-to-vifs",
+		LearnTunnel: "learn-tunnel", LearnEcho: "learn-echo",
 	}
 	if r == 0 || r > lastReason {
 		return fmt.Sprintf("reason-%d", uint16(r))

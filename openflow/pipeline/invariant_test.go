@@ -83,6 +83,11 @@ func (w *world) arrivals(from *vif, f frame) map[port]int {
 	if w.secure[from.network] && len(from.macs) > 0 && !slices.Contains(from.macs, f.src) {
 		return arrived
 	}
+	if w.secure[from.network] && len(from.macs) == 0 && slices.ContainsFunc(w.vifs, func(v vif) bool {
+		return v.network == from.network && slices.Contains(v.macs, f.src)
+	}) {
+		return arrived // somebody else's
+	}
 	known := func(v *vif) bool { return v.network == from.network && slices.Contains(v.macs, f.dst) }
 	flood := !slices.ContainsFunc(w.vifs, func(v vif) bool { return known(&v) })
 	for i := range w.vifs {

@@ -1,20 +1,6 @@
 package pipeline
 
-import (
-	"bytes"
-	"fmt"
-	"net/netip"
-	"slices"
-)
-
-// maxPort is the highest port number that is not reserved, OpenFlow 1.3.5
-// §A.2.1.
-const maxPort = 0xffffff00
-
-// maxOutputs is how many ports one flow can send to: an output takes 16 bytes,
-// and the flow-mod with match, headers and the bundle's own has to stay below
-// 65,536.
-const maxOutputs = 4000
+import "net/netip"
 
 // Network is one network as one bridge carries it.
 type Network struct {
@@ -26,6 +12,13 @@ type Network struct {
 	Tunnels       []Tunnel
 	Remotes       []Remote
 	Stations      []Station // whose IP addresses are known, on this host and others; each IP once
+
+	// Learning forwards by NORMAL, which learns addresses. It goes with none of
+	// the options above, and with tunnels of its own only.
+	Learning bool
+	// Protected says, with Learning, that the switch itself sends nothing from
+	// tunnel to tunnel (Port.protected).
+	Protected bool
 }
 
 // VIF is a VM's port. Two of them may have the same MAC: both get its frames.
@@ -68,96 +61,4 @@ type Remote struct {
 type Station struct {
 	IP  netip.Addr
 	MAC [6]byte
-}
-
-// ports are a network's ports, sorted; local and remote say by address where it
-// is.
-type ports struct {
-	vifs    []uint32
-	tunnels []uint32
-	local   map[[6]byte][]uint32
-	remote  map[[6]byte][]uint32
-}
-
-// check looks at everything that would make wrong flows of n, and returns its
-// ports in order.
-func (n *Network) check() (*ports, error) {
-	if n.ID == 0 {
-		return nil, fmt.Errorf("network ID 0")
-	}
-	p := &ports{local: map[[6]byte][]uint32{}, remote: map[[6]byte][]uint32{}}
-	seen := make(map[uint32]bool, len(n.VIFs)+len(n.Tunnels))
-	take := func(list *[]uint32, port uint32) error {
-		switch {
-		case port == 0 || port > maxPort:
-			return fmt.Errorf("network %d: ofport %d is not that of a port", n.ID, port)
-		case seen[port]:
-			return fmt.Errorf("network %d: ofport %d twice", n.ID, port)
-		}
-		seen[port] = true
-		*list = append(*list, port)
-		return nil
-	}
-	for _, v := range n.VIFs {
-		if err := take(&p.vifs, v.OFPort); err != nil {
-			return nil, err
-		}
-		for _, mac := range v.MACs {
-			if mac[0]&1 != 0 {
-				return nil, fmt.Errorf("network %d: ofport %d: %s is a group address", n.ID, v.OFPort, macText(mac))
-			}
-			p.local[mac] = append(p.local[mac], v.OFPort)
-		}
-	}
-	for _, t := range n.Tunnels {
-		if err := take(&p.tunnels, t.OFPort); err != nil {
-			return nil, err
-		}
-	}
-	for _, r := range n.Remotes {
-		if r.MAC[0]&1 != 0 {
-			return nil, fmt.Errorf("network %d: remote %s is a group address", n.ID, macText(r.MAC))
-		}
-		for _, at := range r.Via {
-			if at < 0 || at >= len(n.Tunnels) {
-				return nil, fmt.Errorf("network %d: remote %s behind tunnel %d of %d", n.ID, macText(r.MAC), at, len(n.Tunnels))
-			}
-			p.remote[r.MAC] = append(p.remote[r.MAC], n.Tunnels[at].OFPort)
-		}
-	}
-	if all := len(p.vifs) + len(p.tunnels); all > maxOutputs {
-		return nil, fmt.Errorf("network %d: %d ports on one bridge, but a flow can send to %d at most", n.ID, all, maxOutputs)
-	}
-	p.sort()
-	return p, nil
-}
-
-func macText(mac [6]byte) string {
-	return fmt.Sprintf("%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5])
-}
-
-func (p *ports) sort() {
-	slices.Sort(p.vifs)
-	slices.Sort(p.tunnels)
-	for _, m := range []map[[6]byte][]uint32{p.local, p.remote} {
-		for mac, list := range m {
-			slices.Sort(list)
-			m[mac] = slices.Compact(list)
-		}
-	}
-}
-
-// macs returns all addresses of the network, sorted.
-func (p *ports) macs() [][6]byte {
-	list := make([][6]byte, 0, len(p.local)+len(p.remote))
-	for mac := range p.local {
-		list = append(list, mac)
-	}
-	for mac := range p.remote {
-		if _, too := p.local[mac]; !too {
-			list = append(list, mac)
-		}
-	}
-	slices.SortFunc(list, func(a, b [6]byte) int { return bytes.Compare(a[:], b[:]) })
-	return list
 }

@@ -74,7 +74,7 @@ func TestSwitchHoldsGoldens(t *testing.T) {
 // sends to as many ports as Compile allows.
 func TestSwitchTakesTheLargest(t *testing.T) {
 	s := startBridge(t)
-	want := compiled(t, []pipeline.Network{crowd(4000)})
+	want := compiled(t, []pipeline.Network{crowd(4080)})
 	load(t, s, want)
 	if d := flow.Diff(want, dump(t, s)); !d.Empty() {
 		t.Errorf("read back with %d flows less, %d other, %d more", len(d.Add), len(d.Modify), len(d.Delete))

@@ -1,0 +1,98 @@
+package pipeline
+
+import (
+	"errors"
+	"fmt"
+
+	"ovsmesh/openflow/flow"
+)
+
+// Priorities of profile learning; 1200, 1100 and 1000 are the plugin's.
+const (
+	prioLearnSource = 1300
+	prioLearnEcho   = 1250
+	prioLearnVIF    = 1200
+	prioLearnTunnel = 1150
+	prioLearnVIFs   = 1100
+)
+
+// echoLabel marks frames that exist for the sake of learning. It is one of the
+// labels that mean nothing to anybody, RFC 3032 §2.1.
+const echoLabel = "\x00\x00\x00\x08"
+
+func (n *Network) checkLearning() error {
+	for name, on := range map[string]bool{
+		"port security": n.PortSecurity, "dropping broadcast": n.DropBroadcast, "dropping unknown unicast": n.DropUnknown,
+	} {
+		if on {
+			return fmt.Errorf("%s is not possible with profile learning", name)
+		}
+	}
+	for _, t := range n.Tunnels {
+		if t.Key != 0 || t.Remote.IsValid() {
+			return fmt.Errorf("ofport %d: tunnels that networks or peers share are not possible with profile learning", t.OFPort)
+		}
+	}
+	if len(n.Stations) > 0 {
+		return errors.New("answers to ARP are not possible with profile learning")
+	}
+	return nil
+}
+
+// learning makes the plugin's flows. Frames from VIFs are NORMAL and so reach
+// all others and all tunnels, known, unknown or of a group. Frames from tunnels
+// may reach VIFs only:
+//
+// With Port.protected NORMAL itself holds to that.
+//
+// Without it, OpenFlow 1.3 has no NO_FLOOD; and that would take unknown unicast
+// from VIFs away from other hosts, too. So such frames are sent to the VIFs
+// explicitly, and NORMAL gets a copy addressed to its own sender, only to learn
+// from it: as the sender is on the port that the copy comes from, it is sent
+// nowhere. Should the switch have forgotten him at that moment (it revises
+// cached flows without learning from them), the copy is flooded; therefore it
+// has a label by which the other ends drop it and no VM takes it.
+func (c *compiler) learning(n *Network, p *ports) {
+	normal := flow.Output{Port: flow.PortNormal}
+	for _, v := range n.VIFs {
+		for _, match := range pluginGroups() {
+			c.add(TableClassify, prioLearnVIF, LearnVIF, with([]flow.OXM{flow.MatchInPort(v.OFPort)}, match), normal)
+		}
+	}
+	if len(p.vifs) > 0 {
+		for _, match := range pluginGroups() {
+			c.add(TableClassify, prioLearnVIFs, LearnToVIFs, flow.NewMatch(match...), outputs(p.vifs, nil)...)
+		}
+	}
+	for _, t := range p.tunnels {
+		c.lastWord(t.OFPort)
+		in := flow.MatchInPort(t.OFPort)
+		if n.Protected {
+			c.add(TableClassify, prioLearnTunnel, LearnTunnel, flow.NewMatch(in), normal)
+			continue
+		}
+		c.add(TableClassify, prioLearnEcho, LearnEcho, flow.NewMatch(in, flow.MatchEthType(etherTypeMPLS), flow.Exact(flow.MPLSLabel, echoLabel)))
+		c.add(TableClassify, prioLearnTunnel, LearnTunnel, flow.NewMatch(in), flow.GotoTable{Table: TableLookup})
+	}
+	if len(p.tunnels) > 0 && !n.Protected {
+		c.learnQuietly(p)
+	}
+}
+
+// learnQuietly sends what tunnels bring to VIFs, and has the switch learn.
+func (c *compiler) learnQuietly(p *ports) {
+	bit := [6]byte{0x01}
+	c.add(TableClassify, prioLearnSource, GroupSource, flow.NewMatch(flow.MatchEthSrcMasked(bit, bit)))
+	learn := []flow.Action{
+		flow.Move{Src: flow.Whole(flow.EthSrc), Dst: flow.Whole(flow.EthDst)},
+		flow.PushMPLS{EtherType: etherTypeMPLS},
+		flow.SetField{OXM: flow.Exact(flow.MPLSLabel, echoLabel)},
+		flow.Output{Port: flow.PortNormal},
+	}
+	for _, mac := range p.macs() {
+		if local := p.local[mac]; len(local) > 0 {
+			c.add(TableLookup, prioUnicast, UnicastLocal, flow.NewMatch(flow.MatchEthDst(mac)), append(outputs(local, nil), learn...)...)
+		}
+	}
+	c.add(TableLookup, prioFlood, FloodFromTunnel, nil, append(outputs(p.vifs, nil), learn...)...)
+}
