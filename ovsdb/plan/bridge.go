@@ -14,7 +14,7 @@ import (
 // bridge makes a bridge ours, and puts right what is off on one that is.
 func (d *differ) bridge(w Bridge) {
 	b := d.db.BridgeByName(w.Name)
-	d.open[w.Name] = false
+	d.open[w.Name], d.taken[w.Name] = false, false
 	switch {
 	case b == nil && !w.Create:
 		d.problem(w.Name, "", "", "bridge %s does not exist", w.Name)
@@ -27,6 +27,7 @@ func (d *differ) bridge(w Bridge) {
 			w.Name, b.ExternalIDs[schema.KeyOwner])
 		return
 	}
+	d.taken[w.Name] = d.takes(b, w)
 	reasons := d.obstacles(b, w)
 	for _, text := range reasons {
 		d.problem(w.Name, "", "", "%s", text)
@@ -44,8 +45,8 @@ func (d *differ) bridge(w Bridge) {
 // controllers.
 func (d *differ) manage(b *schema.Bridge, w Bridge) {
 	g := Group{Bridge: b.Name}
-	got := current(d.db, b)
-	want := managed(got, fixedDPID(d.db, b, w.DatapathID, d.owner))
+	got, taken := current(d.db, b), d.taken[b.Name]
+	want := managed(got, fixedDPID(d.db, b, w.DatapathID, d.owner), taken)
 	if w.Hold {
 		delete(want, failMode)
 		delete(want, stp)
@@ -56,11 +57,22 @@ func (d *differ) manage(b *schema.Bridge, w Bridge) {
 	if _, err := decodeSaved(before); err != nil {
 		before = encodeSaved(got)
 	}
-	ids := patch("external_ids", b.ExternalIDs, map[string]string{schema.KeyOwner: d.owner, schema.KeySaved: before})
+	marks := map[string]string{schema.KeyOwner: d.owner, schema.KeySaved: before, keyTaken: ""}
+	if taken && !w.Hold {
+		marks[keyTaken] = "true"
+	}
+	ids := patch("external_ids", b.ExternalIDs, marks)
 	if !d.ours(b.ExternalIDs) {
 		g.Steps = append(g.Steps, "manage bridge "+b.Name)
-	} else if len(ids) > 0 {
+	} else if b.ExternalIDs[schema.KeySaved] != before {
 		g.Steps = append(g.Steps, "remember the former settings of bridge "+b.Name)
+	}
+	switch marked := b.ExternalIDs[keyTaken]; {
+	case marks[keyTaken] == marked:
+	case marked == "":
+		g.Steps = append(g.Steps, fmt.Sprintf("take bridge %s with the host's own network in it", b.Name))
+	default:
+		g.Steps = append(g.Steps, fmt.Sprintf("bridge %s no longer has the host's own network in it", b.Name))
 	}
 	g.Steps = append(g.Steps, steps...)
 	ms = append(ms, ids...)
@@ -70,6 +82,11 @@ func (d *differ) manage(b *schema.Bridge, w Bridge) {
 	}
 	if len(ms) > 0 {
 		g.Ops = append(g.Ops, mutate("Bridge", byUUID(b.UUID), ms...))
+	}
+	if taken && !w.Hold {
+		d.fenceVIFs(&g, b, w.Fence)
+	} else {
+		d.fenceVIFs(&g, b, nil)
 	}
 	d.add(g)
 }
@@ -91,11 +108,16 @@ func (d *differ) controller(g *Group, b *schema.Bridge, w Bridge) []ovsdb.Mutati
 	}
 	c, want := own[0], d.controllerRow(w)
 	mode, hasMode := want["connection_mode"]
-	if c.Target != w.Target || hasMode && c.ConnectionMode != mode {
-		g.Ops = append(g.Ops, update("Controller", byUUID(c.UUID), ovsdb.Row(map[string]any{"target": w.Target})))
+	primary := d.taken[b.Name] && c.Type != service
+	if c.Target != w.Target || hasMode && c.ConnectionMode != mode || primary {
+		row := ovsdb.Row{"target": w.Target}
 		if hasMode {
-			g.Ops[len(g.Ops)-1].Row["connection_mode"] = mode
+			row["connection_mode"] = mode
 		}
+		if primary {
+			row["type"] = service
+		}
+		g.Ops = append(g.Ops, update("Controller", byUUID(c.UUID), row))
 		g.Steps = append(g.Steps, fmt.Sprintf("set controller %s on bridge %s (it was %s %s)", w.Target, b.Name, c.Target, c.ConnectionMode))
 	}
 	if ms := patch("external_ids", c.ExternalIDs, map[string]string{schema.KeyOwner: d.owner}); len(ms) > 0 {
@@ -115,6 +137,9 @@ func (d *differ) controller(g *Group, b *schema.Bridge, w Bridge) []ovsdb.Mutati
 // touched while connected, see Touch.
 const maxBackoff = 1000
 
+// service is the type of our Controller.
+const service = "service"
+
 // controllerRow is our Controller. Of type service it forwards no packets to
 // us, which we have no use for, and setting or removing it flushes no flows,
 // as the first or last primary controller would. Older hosts know no types.
@@ -127,7 +152,7 @@ func (d *differ) controllerRow(w Bridge) ovsdb.Row {
 		row["connection_mode"] = "out-of-band"
 	}
 	if d.db.Has("Controller", "type") {
-		row["type"] = "service"
+		row["type"] = service
 	}
 	return row
 }
@@ -140,7 +165,7 @@ func (d *differ) create(w Bridge) {
 	}
 	b := &schema.Bridge{Name: w.Name}
 	got := current(d.db, b)
-	row, _, _ := change(b, got, managed(got, fixedDPID(d.db, b, w.DatapathID, d.owner)))
+	row, _, _ := change(b, got, managed(got, fixedDPID(d.db, b, w.DatapathID, d.owner), false))
 	iface, port, bridge, controller := d.id("i"), d.id("p"), d.id("b"), d.id("c")
 	maps.Copy(row, ovsdb.Row{
 		"name": w.Name, "ports": uuids([]string{port}), "controller": uuids([]string{controller}),

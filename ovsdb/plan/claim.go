@@ -10,7 +10,8 @@ import (
 
 // claimKey is what Open vSwitch tells the tunnel ports of one datapath apart
 // by: of two with the same the second gets ofport -1, on whichever bridges
-// they are.
+// they are. Values of each packet's own, "flow", are different from all others:
+// beside a port with key=flow there may be one with a key to the same remote.
 type claimKey struct {
 	datapath, kind, key, remote, local, dstPort string
 }
@@ -28,7 +29,7 @@ func keyOf(datapath, kind string, o map[string]string) claimKey {
 		datapath: cmp.Or(datapath, "system"), kind: kind, key: cmp.Or(o["in_key"], o["key"]),
 		remote: o["remote_ip"], local: o["local_ip"], dstPort: o["dst_port"],
 	}
-	if k.dstPort == "4789" {
+	if k.dstPort == defaultDstPort {
 		k.dstPort = ""
 	}
 	return k
@@ -91,8 +92,8 @@ func (d *differ) clash(n Network, t Tunnel, own *schema.Interface) bool {
 	if c.port != nil && d.foreign(c.port.ExternalIDs) {
 		whose = fmt.Sprintf(" of another ovsmesh store (%s)", c.port.ExternalIDs[schema.KeyOwner])
 	}
-	d.problem(n.Bridge, n.Name, t.Name, "port %s: %s key %d to %s is already used by port %s on bridge %s%s",
-		t.Name, t.Type, t.Key, t.RemoteIP, c.name, c.bridge, whose)
+	d.problem(n.Bridge, n.Name, t.Name, "port %s: %s key %s to %s is already used by port %s on bridge %s%s",
+		t.Name, t.Type, keyOption(t), remoteOption(t), c.name, c.bridge, whose)
 	return true
 }
 
@@ -117,6 +118,9 @@ const taken = "a port of the old plugin, taken over for another peer"
 // name's pattern, nobody's, on the right bridge, of the same type, key and
 // remote address. It keeps its name and ofport.
 func (d *differ) adopt(g *Group, n Network, t Tunnel) bool {
+	if t.Key == 0 || !t.RemoteIP.IsValid() {
+		return false // the plugin makes none that several share
+	}
 	k := d.claimKey(n, t)
 	c, ok := d.claimed()[k]
 	if !ok && k.local != "" { // the plugin never sets local_ip

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"ovsmesh/ovsdb/schema"
@@ -14,9 +15,12 @@ type TunnelPort struct {
 	Network  string
 	Peer     string
 	Type     string
-	Key      string
-	RemoteIP string
+	Key      string // a number, or flow
+	RemoteIP string // an address, or flow
 	LocalIP  string // "" where the host's routing chooses
+	DstPort  uint16 // UDP, VXLAN only; 0: the usual one
+	BFD      bool   // wanted of the switch; whether the session is up says Interface.BFDStatus
+	Fenced   bool   // NORMAL never reaches it
 	OFPort   int64  // 0: not assigned yet; -1: could not be made
 	Error    string
 }
@@ -36,7 +40,11 @@ func Tunnels(db *schema.DB, owner string) []TunnelPort {
 		t := TunnelPort{
 			Name: p.Name, Network: p.ExternalIDs[schema.KeyNetwork], Peer: p.ExternalIDs[schema.KeyPeer],
 			Type: i.Type, Key: i.Options["key"], RemoteIP: i.Options["remote_ip"], LocalIP: i.Options["local_ip"],
-			OFPort: i.OFPort, Error: i.Error,
+			BFD: i.BFD["enable"] == "true", Fenced: fenced(p), OFPort: i.OFPort, Error: i.Error,
+		}
+		if text := i.Options["dst_port"]; text != defaultDstPort {
+			port, _ := strconv.ParseUint(text, 10, 16) // what is no port is none
+			t.DstPort = uint16(port)
 		}
 		if b := db.BridgeOfPort(p.UUID); b != nil {
 			t.Bridge = b.Name

@@ -12,6 +12,7 @@ import (
 // External_ids that only this package reads.
 const (
 	keyCreated = "ovsmesh-created" // on a Bridge: ovsmesh made it
+	keyTaken   = "ovsmesh-taken"   // on a Bridge: it is taken with the host's own network in it; see Taken
 	keyHello   = "ovsmesh-hello"   // on a Bridge: of no meaning; see Touch
 	keyAdopted = "ovsmesh-adopted" // on a Port: its name is not the wanted one; it is known by its peer
 )

@@ -42,8 +42,15 @@ type Bridge struct {
 	// fail_mode flushes them.
 	Hold bool
 
-	// Take also takes a bridge that holds physical NICs or VLAN fake bridges.
+	// Take also takes a bridge that carries the host's own network: one with
+	// physical NICs, VLAN fake bridges or ports in VLANs. Such a bridge is
+	// taken in another way, see Taken.
 	Take bool
+
+	// Fence names VMs' ports of a taken bridge that NORMAL must not reach. A
+	// port that has VLANs of its own is left as it is. Only used with Take; a
+	// fence of a port that is not named goes.
+	Fence []string
 }
 
 // Release is a bridge to be given back. One that we don't manage is left alone.
@@ -78,7 +85,7 @@ type Tunnel struct {
 	LocalIP  netip.Addr // invalid: the host's routing chooses
 	DstPort  uint16     // UDP, VXLAN only; 0 is 4789
 	BFD      bool       // Interface bfd:enable
-	Fenced   bool       // NORMAL must never reach it: Port trunks=4095, a VLAN that no frame has
+	Fenced   bool       // NORMAL must never reach it; always so on a bridge that is Taken
 }
 
 // Plan is what to do, in groups, and what can't be done. The zero value does

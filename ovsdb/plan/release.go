@@ -46,10 +46,12 @@ func (d *differ) release(r Release) {
 	row, ms, steps := change(b, current(d.db, b), d.former(b, r.Keep))
 	g.Steps = append(g.Steps, steps...)
 	ms = append(ms, refs("ports", tunnels, nil)...)
-	if !r.Keep {
+	if r.Keep {
+		ms = append(ms, patch("external_ids", b.ExternalIDs, map[string]string{keyTaken: ""})...)
+	} else {
 		ms = append(ms, refs("controller", own, nil)...)
 		ms = append(ms, patch("external_ids", b.ExternalIDs, map[string]string{
-			schema.KeyOwner: "", schema.KeySaved: "", keyCreated: "", keyHello: "",
+			schema.KeyOwner: "", schema.KeySaved: "", keyCreated: "", keyTaken: "", keyHello: "",
 		})...)
 		g.Steps = append(g.Steps, "give bridge "+b.Name+" back")
 	}
@@ -59,6 +61,7 @@ func (d *differ) release(r Release) {
 	if len(ms) > 0 {
 		g.Ops = append(g.Ops, mutate("Bridge", byUUID(b.UUID), ms...))
 	}
+	d.fenceVIFs(&g, b, nil)
 	d.add(g)
 }
 

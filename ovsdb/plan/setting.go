@@ -54,16 +54,22 @@ func current(db *schema.DB, b *schema.Bridge) settings {
 // have while we manage it.
 //
 // A standalone bridge goes over to NORMAL while its controller is away, which
-// in a full mesh is a loop. In-band control would send ARP with the
-// controller's address NORMAL, from tunnel to tunnel too, at priorities above
-// all of ours. STP drops explicit outputs as well. OpenFlow 1.0 stays where it
-// is: the toolstack's ovs-ofctl needs it.
-func managed(got settings, dpid string) settings {
+// in a full mesh is a loop; one that is taken must be standalone all the same,
+// see Taken. In-band control would send ARP with the controller's address
+// NORMAL, from tunnel to tunnel too, at priorities above all of ours; and a VM
+// that forges one would be sent what the host means for its controller. STP
+// drops explicit outputs as well. OpenFlow 1.0 stays where it is: the
+// toolstack's ovs-ofctl needs it.
+func managed(got settings, dpid string, taken bool) settings {
 	s := settings{inBand: "true", datapathID: dpid}
 	for _, k := range []string{failMode, stp, rstp, protocols} {
 		now, has := got[k]
 		switch {
 		case !has:
+		case k == failMode && taken && now == "":
+			s[k] = "" // which is standalone
+		case k == failMode && taken:
+			s[k] = "standalone"
 		case k == failMode:
 			s[k] = "secure"
 		case k == protocols:
@@ -184,5 +190,5 @@ func Settings(db *schema.DB, bridge string) (want, got map[string]string) {
 		return nil, nil
 	}
 	now := current(db, b)
-	return managed(now, fixedDPID(db, b, "", b.ExternalIDs[schema.KeyOwner])), now
+	return managed(now, fixedDPID(db, b, "", b.ExternalIDs[schema.KeyOwner]), b.ExternalIDs[keyTaken] != ""), now
 }

@@ -19,7 +19,7 @@ import (
 type match struct {
 	Network
 	have []*schema.Port // by index of Tunnels; nil: not there
-	gone []*schema.Port // ours and not wanted
+	gone []*schema.Port // ours, not wanted and not kept
 }
 
 // match finds the ports of ours that are wanted tunnels already, and notes
@@ -50,6 +50,9 @@ func (d *differ) match(n Network) match {
 				at = index[id][at]
 			}
 		}
+		if at < 0 && d.keeps(n, p) {
+			continue
+		}
 		if at < 0 {
 			d.gone[p.UUID] = true
 			m.gone = append(m.gone, p)
@@ -61,6 +64,23 @@ func (d *differ) match(n Network) match {
 		}
 	}
 	return m
+}
+
+// keeps reports whether a port that is not wanted stays for now. One that is in
+// the way of a wanted one, by its name or by what Open vSwitch tells tunnels
+// apart by, can't.
+func (d *differ) keeps(n Network, p *schema.Port) bool {
+	if !slices.Contains(n.Keep, p.Name) {
+		return false
+	}
+	i, b := d.only(p), d.db.BridgeOfPort(p.UUID)
+	if i == nil || b == nil {
+		return false
+	}
+	claim := keyOf(b.DatapathType, i.Type, i.Options)
+	return !slices.ContainsFunc(n.Tunnels, func(t Tunnel) bool {
+		return t.Name == p.Name || d.claimKey(n, t) == claim
+	})
 }
 
 // ports returns the ports that carry a network, or an owner and no network, by
@@ -150,16 +170,20 @@ func (d *differ) missing(g *Group, m match) []string {
 }
 
 func (d *differ) insertTunnel(id, name string, number int64, n Network, t Tunnel) []ovsdb.Operation {
-	ids := textMap(d.marks(n, t))
+	marks := d.marks(n, t)
+	maps.DeleteFunc(marks, func(_, v string) bool { return v == "" })
+	ids := textMap(marks)
 	portIDs := ids
 	if name != t.Name {
-		marked := d.marks(n, t)
-		marked[keyAdopted] = "true"
-		portIDs = textMap(marked)
+		marks[keyAdopted] = "true"
+		portIDs = textMap(marks)
 	}
 	opts := wanted(t)
 	maps.DeleteFunc(opts, func(_, v string) bool { return v == "" })
 	iface := ovsdb.Row{"name": name, "type": t.Type, "options": textMap(opts), "external_ids": ids}
+	if t.BFD && d.hasBFD(n) {
+		iface["bfd"] = textMap(map[string]string{bfdEnable: "true"})
+	}
 	if d.db.Has("Interface", "ofport_request") {
 		iface["ofport_request"] = number
 	}
@@ -167,6 +191,9 @@ func (d *differ) insertTunnel(id, name string, number int64, n Network, t Tunnel
 	port := ovsdb.Row{"name": name, "interfaces": uuids([]string{ifaceID}), "external_ids": portIDs}
 	if d.db.Has("Port", "protected") {
 		port["protected"] = true
+	}
+	if d.fences(n, t) {
+		maps.Copy(port, fenceRow(none(), fenceOfTunnel(d.db)))
 	}
 	return []ovsdb.Operation{insert("Interface", ifaceID, iface), insert("Port", id, port)}
 }
@@ -215,8 +242,35 @@ func (d *differ) holder(name string) string {
 	return "a port that is not ours" + where
 }
 
+// marks are our external_ids of a tunnel's rows; that of the peer is "", none,
+// where packets go to several.
 func (d *differ) marks(n Network, t Tunnel) map[string]string {
 	return map[string]string{schema.KeyOwner: d.owner, schema.KeyNetwork: n.Name, schema.KeyPeer: t.Peer}
+}
+
+// bfdEnable is the key of Interface.bfd that is ours; its others are an
+// operator's.
+const bfdEnable = "enable"
+
+// hasBFD reports whether the host's Open vSwitch has BFD, and says so if not.
+func (d *differ) hasBFD(n Network) bool {
+	has := d.db.Has("Interface", "bfd")
+	if !has && !d.noBFD[n.Name] {
+		d.noBFD[n.Name] = true
+		d.problem(n.Bridge, n.Name, "", "the Open vSwitch of this host is too old for bfd: its tunnels are not watched")
+	}
+	return has
+}
+
+// settledBFD reports whether an Interface has BFD on or not, as wanted.
+func (d *differ) settledBFD(i *schema.Interface, n Network, t Tunnel) bool {
+	on := i.BFD[bfdEnable] == "true"
+	return on == t.BFD || t.BFD && !d.hasBFD(n)
+}
+
+// fences reports whether NORMAL must be kept away from a tunnel.
+func (d *differ) fences(n Network, t Tunnel) bool {
+	return (t.Fenced || d.takenBridge(n.Bridge)) && d.db.Has("Port", "trunks")
 }
 
 // refresh puts right what is off in the rows of a tunnel, in place: its ofport
@@ -230,9 +284,27 @@ func (d *differ) refresh(g *Group, p *schema.Port, i *schema.Interface, n Networ
 	if p.Name != t.Name {
 		marks[keyAdopted] = "true"
 	}
+	if !d.settledBFD(i, n, t) {
+		on := ""
+		if t.BFD {
+			on = "true"
+		}
+		ifaceMS = append(ifaceMS, patch("bfd", i.BFD, map[string]string{bfdEnable: on})...)
+	}
 	ops := len(g.Ops)
+	port := ovsdb.Row{}
 	if d.db.Has("Port", "protected") && !p.Protected {
-		g.Ops = append(g.Ops, update("Port", byUUID(p.UUID), ovsdb.Row{"protected": true}))
+		port["protected"] = true
+	}
+	if fence := d.fences(n, t); !d.settledFence(p, fence) {
+		want := none()
+		if fence {
+			want = fenceOfTunnel(d.db)
+		}
+		maps.Copy(port, fenceRow(vlansOf(p), want))
+	}
+	if len(port) > 0 {
+		g.Ops = append(g.Ops, update("Port", byUUID(p.UUID), port))
 	}
 	if ms := patch("external_ids", p.ExternalIDs, marks); len(ms) > 0 {
 		g.Ops = append(g.Ops, mutate("Port", byUUID(p.UUID), ms...))
@@ -252,6 +324,7 @@ func (d *differ) refresh(g *Group, p *schema.Port, i *schema.Interface, n Networ
 // large network nearly all are at nearly every look: so it makes nothing.
 func (d *differ) settled(p *schema.Port, i *schema.Interface, n Network, t Tunnel) bool {
 	return p.Name == t.Name && p.Protected && i.OFPortRequest != 0 && fits(i, t) &&
+		d.settledFence(p, d.fences(n, t)) && d.settledBFD(i, n, t) &&
 		d.marked(p.ExternalIDs, n, t) && d.marked(i.ExternalIDs, n, t)
 }
 
@@ -261,28 +334,52 @@ func (d *differ) marked(ids map[string]string, n Network, t Tunnel) bool {
 
 // fits reports whether an Interface has the options of a tunnel.
 func fits(i *schema.Interface, t Tunnel) bool {
-	local, port := "", ""
-	if t.LocalIP.IsValid() {
-		local = t.LocalIP.String()
-	}
-	if t.DstPort != 0 && t.DstPort != 4789 {
-		port = strconv.Itoa(int(t.DstPort))
-	}
 	o := i.Options
-	return o["key"] == strconv.FormatUint(uint64(t.Key), 10) && o["remote_ip"] == t.RemoteIP.String() &&
-		o["local_ip"] == local && o["dst_port"] == port
+	return o["key"] == keyOption(t) && o["remote_ip"] == remoteOption(t) &&
+		o["local_ip"] == localOption(t) && o["dst_port"] == portOption(t)
+}
+
+// perPacket is the value of a tunnel option that flows set for each packet,
+// ovs-vswitchd.conf.db(5).
+const perPacket = "flow"
+
+// defaultDstPort is the UDP port of VXLAN, RFC 7348 §5.
+const defaultDstPort = "4789"
+
+func keyOption(t Tunnel) string {
+	if t.Key == 0 {
+		return perPacket
+	}
+	return strconv.FormatUint(uint64(t.Key), 10)
+}
+
+func remoteOption(t Tunnel) string {
+	if !t.RemoteIP.IsValid() {
+		return perPacket
+	}
+	return t.RemoteIP.String()
+}
+
+func localOption(t Tunnel) string {
+	if !t.LocalIP.IsValid() {
+		return ""
+	}
+	return t.LocalIP.String()
+}
+
+func portOption(t Tunnel) string {
+	port := strconv.Itoa(int(t.DstPort))
+	if t.DstPort == 0 || port == defaultDstPort {
+		return ""
+	}
+	return port
 }
 
 // wanted returns the options of a tunnel, "" for those that must not be there.
 func wanted(t Tunnel) map[string]string {
-	o := map[string]string{"key": fmt.Sprint(t.Key), "remote_ip": t.RemoteIP.String(), "local_ip": "", "dst_port": ""}
-	if t.LocalIP.IsValid() {
-		o["local_ip"] = t.LocalIP.String()
+	return map[string]string{
+		"key": keyOption(t), "remote_ip": remoteOption(t), "local_ip": localOption(t), "dst_port": portOption(t),
 	}
-	if t.DstPort != 0 && t.DstPort != 4789 {
-		o["dst_port"] = fmt.Sprint(t.DstPort)
-	}
-	return o
 }
 
 // options returns the mutations that give an Interface the options of a
