@@ -9,11 +9,11 @@ import (
 
 // joined is an Interface that is a VIF of a network.
 type joined struct {
-	bridge string
-	iface  string
-	port   string
-	mac    MAC // zero: not known
+	bridge string // "" behind an external host
+	LocalVIF
 }
+
+func (j joined) equal(o joined) bool { return j.bridge == o.bridge && j.LocalVIF.equal(o.LocalVIF) }
 
 // joins is what one host has of one network.
 type joins struct {
@@ -25,7 +25,7 @@ func (j *joins) equal(o *joins) bool {
 	if j == nil || o == nil {
 		return j == o
 	}
-	return slices.Equal(j.vifs, o.vifs) && slices.Equal(j.problems, o.problems)
+	return slices.EqualFunc(j.vifs, o.vifs, joined.equal) && slices.Equal(j.problems, o.problems)
 }
 
 // stray is a bridge with VIFs of which nobody can say whose they are.
@@ -45,8 +45,12 @@ type class struct {
 // classify finds out which of a host's interfaces are VIFs and which network
 // each joins: the one that its ports entry names, else the one that
 // external_ids:ovsmesh-network names, else the one that names its bridge.
-func (m *Mesh) classify(host string, f *HostFacts) class {
+func (m *Mesh) classify(h *hostState) class {
+	if h.external() {
+		return m.classifyExternal(h.name)
+	}
 	c := class{joins: map[*netState]*joins{}}
+	host, f := h.name, h.facts
 	if f == nil {
 		return c
 	}
@@ -66,8 +70,36 @@ func (m *Mesh) classify(host string, f *HostFacts) class {
 		}
 	}
 	for _, j := range c.joins {
-		slices.SortFunc(j.vifs, func(a, b joined) int { return strings.Compare(a.iface, b.iface) })
-		slices.Sort(j.problems)
+		j.sort()
+	}
+	slices.Sort(c.problems)
+	return c
+}
+
+func (j *joins) sort() {
+	slices.SortFunc(j.vifs, func(a, b joined) int {
+		return cmp.Or(strings.Compare(a.Interface, b.Interface), strings.Compare(a.Port, b.Port))
+	})
+	slices.Sort(j.problems)
+}
+
+// classifyExternal takes what ports entries say of an external host for what
+// is plugged in there: it reports nothing itself.
+func (m *Mesh) classifyExternal(host string) class {
+	c := class{joins: map[*netState]*joins{}}
+	for _, p := range m.entriesOn[host] {
+		net := m.networks[p.Network]
+		if net == nil || net.rec == nil {
+			c.problems = append(c.problems, fmt.Sprintf("ports entry %s names network %.64q, which does not exist: it joins none", p.Name, p.Network))
+			continue
+		}
+		vif := joined{LocalVIF: LocalVIF{Interface: p.Match.Interface}}
+		vif.declare(p)
+		j := c.of(net)
+		j.vifs = append(j.vifs, vif)
+	}
+	for _, j := range c.joins {
+		j.sort()
 	}
 	slices.Sort(c.problems)
 	return c
@@ -95,25 +127,26 @@ func (m *Mesh) place(c *class, host string, v *candidate, named naming, lost map
 		c.problems = append(c.problems, fmt.Sprintf("interface %s: %s names network %.64q, which does not exist: it joins none", v.own.Name, by, name))
 		return
 	}
+	j := c.of(net)
+	vif := joined{bridge: v.bridge.Name, LocalVIF: LocalVIF{Port: host + "/" + v.own.Name, Interface: v.own.Name}}
+	if entry != nil {
+		vif.declare(entry)
+	}
+	j.problems = append(j.problems, vif.report(v)...)
+	if len(others) > 0 {
+		j.problems = append(j.problems, fmt.Sprintf("interface %s is matched by several ports entries: %s counts, not %s", v.own.Name, entry.Name, strings.Join(others, ", ")))
+	}
+	j.vifs = append(j.vifs, vif)
+}
+
+// of returns what the host has of a network, made if need be.
+func (c *class) of(net *netState) *joins {
 	j := c.joins[net]
 	if j == nil {
 		j = &joins{}
 		c.joins[net] = j
 	}
-	vif := joined{bridge: v.bridge.Name, iface: v.own.Name, port: host + "/" + v.own.Name}
-	if entry != nil {
-		vif.port, vif.mac = entry.Name, entry.MAC
-	}
-	if text := v.attachedMAC(); vif.mac.IsZero() && text != "" {
-		mac, why := attachedMAC(text)
-		if vif.mac = mac; why != "" {
-			j.problems = append(j.problems, fmt.Sprintf("interface %s: external_ids:attached-mac %.64q %s: its address is taken as unknown", v.own.Name, text, why))
-		}
-	}
-	if len(others) > 0 {
-		j.problems = append(j.problems, fmt.Sprintf("interface %s is matched by several ports entries: %s counts, not %s", v.own.Name, entry.Name, strings.Join(others, ", ")))
-	}
-	j.vifs = append(j.vifs, vif)
+	return j
 }
 
 // looksLikeVIF reports whether an interface on a bridge that a network names is
@@ -190,20 +223,6 @@ func (m *Mesh) resolve(b *BridgeFacts) naming {
 	return n
 }
 
-// attachedMAC reads external_ids:attached-mac, or says what is wrong with it.
-func attachedMAC(text string) (MAC, string) {
-	mac, err := ParseMAC(text)
-	switch {
-	case err != nil:
-		return MAC{}, "is not a MAC address"
-	case mac.IsZero():
-		return MAC{}, "is all zeroes"
-	case !mac.IsUnicast():
-		return MAC{}, "is a multicast address"
-	}
-	return mac, ""
-}
-
 // strayText is the same however many networks there are and whatever they are
 // called, so that a further network on a shared bridge changes nothing for
 // the others.
@@ -225,13 +244,13 @@ func (n *NetworkRecord) names(b *BridgeFacts) bool {
 	return slices.ContainsFunc(n.XSNetworkUUIDs, func(id string) bool { return slices.Contains(b.XSNetworkUUIDs, id) })
 }
 
-// carrier chooses the one bridge that carries a network on a host: of those
+// chooseBridge chooses the one bridge that carries a network on a host: of those
 // with VIFs of it the one that the network names, by name before by UUID, then
 // the one with most VIFs, then the lowest name; without VIFs, the one that the
 // network names, by name even where it is not there yet. "" if there is none.
-func carrier(n *NetworkRecord, f *HostFacts, vifs []joined) string {
+func chooseBridge(n *NetworkRecord, f *HostFacts, vifs []joined) string {
 	if len(vifs) == 0 {
-		return emptyCarrier(n, f)
+		return chooseEmpty(n, f)
 	}
 	count := map[string]int{}
 	for _, v := range vifs {
@@ -260,7 +279,7 @@ func carrier(n *NetworkRecord, f *HostFacts, vifs []joined) string {
 	return best
 }
 
-func emptyCarrier(n *NetworkRecord, f *HostFacts) string {
+func chooseEmpty(n *NetworkRecord, f *HostFacts) string {
 	if f == nil {
 		return n.Bridge
 	}

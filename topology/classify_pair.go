@@ -16,9 +16,9 @@ type candidate struct {
 // group is the Interfaces of one VM's interface, with what any of them says
 // of it.
 type group struct {
-	members                                  []*candidate
-	active                                   bool // one of them has iface-status=active
-	attachedMAC, ifaceID, xsVifUUID, network string
+	members                                       []*candidate
+	active                                        bool // one of them has iface-status=active
+	attachedMAC, ifaceID, xsVifUUID, network, ips string
 }
 
 // candidates returns a host's interfaces that count. Xen gives a VM's
@@ -79,6 +79,7 @@ func (g *group) learn(r *InterfaceFacts) {
 	g.ifaceID = cmp.Or(g.ifaceID, r.IfaceID)
 	g.xsVifUUID = cmp.Or(g.xsVifUUID, r.XSVifUUID)
 	g.network = cmp.Or(g.network, r.Network)
+	g.ips = cmp.Or(g.ips, r.IPs)
 }
 
 // The values that decide on a candidate: its own or, where it says nothing,
@@ -88,6 +89,7 @@ func (c *candidate) attachedMAC() string { return cmp.Or(c.own.AttachedMAC, c.gr
 func (c *candidate) ifaceID() string     { return cmp.Or(c.own.IfaceID, c.group.ifaceID) }
 func (c *candidate) xsVifUUID() string   { return cmp.Or(c.own.XSVifUUID, c.group.xsVifUUID) }
 func (c *candidate) network() string     { return cmp.Or(c.own.Network, c.group.network) }
+func (c *candidate) ips() string         { return cmp.Or(c.own.IPs, c.group.ips) }
 
 // identities returns the keys that an Interface shares with others of the same
 // VM's interface and with none else on its host.

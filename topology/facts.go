@@ -34,4 +34,5 @@ type InterfaceFacts struct {
 	IfaceStatus string `json:"ifaceStatus,omitempty"` // external_ids:iface-status
 	XSVifUUID   string `json:"xsVifUUID,omitempty"`   // external_ids:xs-vif-uuid
 	Network     string `json:"network,omitempty"`     // external_ids:ovsmesh-network
+	IPs         string `json:"ips,omitempty"`         // external_ids:ovsmesh-ips, as found
 }

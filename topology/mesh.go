@@ -23,6 +23,7 @@ type Mesh struct {
 	naming    index[factKey, *netState]     // networks that name bridges of that key
 	entries   index[factKey, *Port]         // ports entries that match Interfaces of that key
 	entriesOf index[string, *Port]          // ports entries by their network
+	entriesOn index[string, *Port]          // ports entries that name a host
 	listed    index[string, *netState]      // networks that list a host, by its name
 	claimants index[netip.Addr, *hostState] // hosts that claim an endpoint
 
@@ -53,6 +54,18 @@ type hostState struct {
 	bridgesChanged bool // since the last Flush, names or UUIDs of bridges
 }
 
+// external reports whether the host is a tunnel endpoint that nobody of us
+// programs: what it once reported, when it was managed, says nothing of it.
+func (h *hostState) external() bool { return h.rec != nil && h.rec.Kind == KindExternal }
+
+// reported returns what counts of what the host reported, nil if nothing does.
+func (h *hostState) reported() *HostFacts {
+	if h.external() {
+		return nil
+	}
+	return h.facts
+}
+
 // NewMesh returns a Mesh without networks, hosts and ports.
 func NewMesh() *Mesh {
 	return &Mesh{
@@ -63,6 +76,7 @@ func NewMesh() *Mesh {
 		naming:     index[factKey, *netState]{},
 		entries:    index[factKey, *Port]{},
 		entriesOf:  index[string, *Port]{},
+		entriesOn:  index[string, *Port]{},
 		listed:     index[string, *netState]{},
 		claimants:  index[netip.Addr, *hostState]{},
 		dirtyKeys:  map[factKey]struct{}{},
@@ -194,6 +208,9 @@ func (m *Mesh) SetPort(p Port) {
 	}
 	m.ports[p.Name] = &p
 	m.entriesOf.add(p.Network, &p)
+	if p.Match.Host != "" {
+		m.entriesOn.add(p.Match.Host, &p)
+	}
 	if k, ok := matchKey(p.Match); ok {
 		m.entries.add(k, &p)
 	}
@@ -208,6 +225,9 @@ func (m *Mesh) DeletePort(name string) {
 	}
 	delete(m.ports, name)
 	m.entriesOf.remove(p.Network, p)
+	if p.Match.Host != "" {
+		m.entriesOn.remove(p.Match.Host, p)
+	}
 	if k, ok := matchKey(p.Match); ok {
 		m.entries.remove(k, p)
 	}

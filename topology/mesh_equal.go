@@ -28,9 +28,10 @@ func (m *Member) equal(o *Member) bool {
 	return m.Host == o.Host && m.HostID == o.HostID && m.Endpoint == o.Endpoint &&
 		m.Explicit == o.Explicit && m.Error == o.Error && m.External == o.External &&
 		m.DHCPServer == o.DHCPServer && m.Router == o.Router &&
-		slices.EqualFunc(m.Stations, o.Stations, func(a, b Station) bool { return a.MAC == b.MAC && slices.Equal(a.IPs, b.IPs) })
+		slices.Equal(m.Floating, o.Floating) && slices.EqualFunc(m.Stations, o.Stations, func(a, b Station) bool { return a.MAC == b.MAC && slices.Equal(a.IPs, b.IPs) })
 }
 
+// equal compares all but Addresses, which follow from the rest.
 func (v *NetworkView) equal(o *NetworkView) bool {
 	return v.ID == o.ID && v.Name == o.Name && v.Tenant == o.Tenant && v.Encap == o.Encap &&
 		v.Key == o.Key && v.DstPort == o.DstPort && v.DatapathType == o.DatapathType && v.PortSecurity == o.PortSecurity &&
@@ -42,8 +43,10 @@ func (v *NetworkView) equal(o *NetworkView) bool {
 // equal compares all but Net.
 func (on *OnHost) equal(o *OnHost) bool {
 	return on.Bridge == o.Bridge && on.CreateBridge == o.CreateBridge && on.Self.equal(&o.Self) &&
-		slices.EqualFunc(on.VIFs, o.VIFs, func(a, b LocalVIF) bool {
-			return a.Port == b.Port && a.Interface == b.Interface && slices.Equal(a.MACs, b.MACs) && slices.Equal(a.IPs, b.IPs) &&
-				slices.Equal(a.Allowed, b.Allowed) && a.DHCPServer == b.DHCPServer && a.Router == b.Router
-		}) && slices.Equal(on.Problems, o.Problems)
+		slices.EqualFunc(on.VIFs, o.VIFs, LocalVIF.equal) && slices.Equal(on.Problems, o.Problems)
+}
+
+func (v LocalVIF) equal(o LocalVIF) bool {
+	return v.Port == o.Port && v.Interface == o.Interface && slices.Equal(v.MACs, o.MACs) && slices.Equal(v.IPs, o.IPs) &&
+		slices.Equal(v.Allowed, o.Allowed) && v.DHCPServer == o.DHCPServer && v.Router == o.Router
 }

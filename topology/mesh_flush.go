@@ -83,6 +83,9 @@ func (m *Mesh) spread() {
 }
 
 func (m *Mesh) renamed(h *hostState) bool {
+	if h.external() {
+		return false
+	}
 	for i := range h.facts.Bridges {
 		if m.resolve(&h.facts.Bridges[i]) != h.class.named[i] {
 			return true
@@ -95,7 +98,7 @@ func (m *Mesh) renamed(h *hostState) bool {
 // which something is other.
 func (m *Mesh) reclassify(h *hostState, w work) {
 	was := h.class
-	h.class = m.classify(h.name, h.facts)
+	h.class = m.classify(h)
 	for n, j := range h.class.joins {
 		if !j.equal(was.joins[n]) {
 			w.add(n, h)
@@ -131,7 +134,7 @@ func (m *Mesh) reclaim(h *hostState, addrs map[netip.Addr]struct{}, w work) {
 	was := h.claim
 	h.claim = claim{}
 	if h.rec != nil {
-		h.claim = claimOf(h.rec, h.facts)
+		h.claim = claimOf(h.rec, h.reported())
 	}
 	if was.addr != h.claim.addr {
 		if was.addr.IsValid() {

@@ -25,7 +25,13 @@ func (w *world) oracle() map[string]map[string]*OnHost {
 	for _, n := range w.networks {
 		view := &NetworkView{
 			ID: n.ID, Name: n.Name, Tenant: n.Tenant, Encap: n.Encap, Key: n.Key, DstPort: n.DstPort,
-			DatapathType: n.DatapathType, PortSecurity: n.PortSecurity == nil || *n.PortSecurity,
+			DatapathType: n.DatapathType, Learning: n.Profile == "learning",
+			PortSecurity:  n.PortSecurity != nil && *n.PortSecurity || n.PortSecurity == nil && n.Profile != "learning",
+			DropBroadcast: n.Broadcast == "drop", DropUnknown: n.UnknownUnicast == "drop",
+			TunnelPorts: n.TunnelPorts, BFD: n.BFD, TakeBridge: n.TakeBridge, MTU: n.MTU,
+		}
+		if view.TunnelPorts == "" {
+			view.TunnelPorts = "per-network"
 		}
 		for _, h := range w.hosts {
 			on := w.onHost(n, h)
@@ -40,8 +46,32 @@ func (w *world) oracle() map[string]map[string]*OnHost {
 			views[h.Name][n.Name] = on
 		}
 		slices.SortFunc(view.Members, func(a, b Member) int { return a.HostID - b.HostID })
+		view.Addresses = addressesOf(view.Members)
 	}
 	return views
+}
+
+// addressesOf asks of each address who has it, and who may have it.
+func addressesOf(members []Member) []KnownAddress {
+	var known []KnownAddress
+	for _, m := range members {
+		for _, s := range m.Stations {
+			for _, ip := range s.IPs {
+				sure := true
+				for _, o := range members {
+					sure = sure && !slices.Contains(o.Floating, ip)
+					for _, os := range o.Stations {
+						sure = sure && (os.MAC == s.MAC || !slices.Contains(os.IPs, ip))
+					}
+				}
+				if k := (KnownAddress{ip, s.MAC}); sure && !slices.Contains(known, k) {
+					known = append(known, k)
+				}
+			}
+		}
+	}
+	slices.SortFunc(known, func(a, b KnownAddress) int { return a.IP.Compare(b.IP) })
+	return known
 }
 
 func (w *world) onHost(n NetworkRecord, h HostRecord) *OnHost {
@@ -51,16 +81,15 @@ func (w *world) onHost(n NetworkRecord, h HostRecord) *OnHost {
 	}
 	var vifs []at
 	perBridge := map[string]int{}
+	if h.Kind == "external" {
+		return w.onExternal(n, h)
+	}
 	f := w.facts[h.Name]
 	for _, b := range f.Bridges {
 		for _, i := range b.Interfaces {
-			net, port, mac := w.vif(h.Name, f, b, i)
+			net, v := w.vif(h.Name, f, b, i)
 			if net != n.Name {
 				continue
-			}
-			v := LocalVIF{Port: port, Interface: i.Name}
-			if !mac.IsZero() {
-				v.MACs = []MAC{mac}
 			}
 			vifs = append(vifs, at{b.Name, v})
 			perBridge[b.Name]++
@@ -77,16 +106,85 @@ func (w *world) onHost(n NetworkRecord, h HostRecord) *OnHost {
 	for _, v := range vifs {
 		if v.bridge == on.Bridge {
 			on.VIFs = append(on.VIFs, v.vif)
-			for _, m := range v.vif.MACs {
-				if !slices.ContainsFunc(on.Self.Stations, func(s Station) bool { return s.MAC == m }) {
-					on.Self.Stations = append(on.Self.Stations, Station{MAC: m})
-				}
-			}
+			publish(&on.Self, v.vif)
 		}
 	}
 	slices.SortFunc(on.VIFs, func(a, b LocalVIF) int { return strings.Compare(a.Interface, b.Interface) })
-	slices.SortFunc(on.Self.Stations, func(a, b Station) int { return compareMAC(a.MAC, b.MAC) })
 	return on
+}
+
+// onExternal is what a host that only the spec speaks of is in a network.
+func (w *world) onExternal(n NetworkRecord, h HostRecord) *OnHost {
+	if !slices.Contains(n.Hosts, h.Name) {
+		return nil
+	}
+	on := &OnHost{Self: Member{Host: h.Name, HostID: h.ID, External: true}}
+	on.Self.Endpoint, on.Self.Explicit = w.endpoint(h)
+	for _, p := range w.ports {
+		if p.Match.Host == h.Name && p.Network == n.Name {
+			publish(&on.Self, entered(p))
+		}
+	}
+	return on
+}
+
+// publish adds to a member, one thing after the other, what peers need to know
+// of a VIF.
+func publish(m *Member, v LocalVIF) {
+	for _, mac := range v.MACs {
+		at := slices.IndexFunc(m.Stations, func(s Station) bool { return s.MAC == mac })
+		if at < 0 {
+			m.Stations = append(m.Stations, Station{MAC: mac})
+			slices.SortFunc(m.Stations, func(a, b Station) int { return compareMAC(a.MAC, b.MAC) })
+			at = slices.IndexFunc(m.Stations, func(s Station) bool { return s.MAC == mac })
+		}
+		for _, ip := range v.IPs {
+			insert(&m.Stations[at].IPs, ip)
+		}
+	}
+	for _, a := range v.Allowed {
+		insert(&m.Floating, a.IP)
+	}
+	if v.DHCPServer {
+		m.DHCPServer = true
+	}
+	if v.Router {
+		m.Router = true
+	}
+}
+
+// insert puts an address into a sorted list that does not have it.
+func insert(list *[]netip.Addr, ip netip.Addr) {
+	if at, found := slices.BinarySearchFunc(*list, ip, netip.Addr.Compare); !found {
+		*list = slices.Insert(slices.Clone(*list), at, ip)
+	}
+}
+
+// entered is a VIF as its ports entry alone describes it, save its Interface.
+func entered(p Port) LocalVIF {
+	v := LocalVIF{Port: p.Name, DHCPServer: p.DHCPServer, Router: p.Router}
+	if !p.MAC.IsZero() {
+		v.MACs = []MAC{p.MAC}
+	}
+	for _, ip := range p.IPs {
+		insert(&v.IPs, ip.Unmap())
+	}
+	for _, a := range p.AllowedAddresses {
+		a.IP = a.IP.Unmap()
+		if a.MAC == p.MAC {
+			a.MAC = MAC{}
+		}
+		if !slices.Contains(v.Allowed, a) {
+			v.Allowed = append(v.Allowed, a)
+		}
+	}
+	slices.SortFunc(v.Allowed, func(a, b Address) int {
+		if a.IP != b.IP {
+			return a.IP.Compare(b.IP)
+		}
+		return compareMAC(a.MAC, b.MAC)
+	})
+	return v
 }
 
 // bridge tries the rules of precedence one after the other.
@@ -115,8 +213,8 @@ func (w *world) bridge(n NetworkRecord, f HostFacts, perBridge map[string]int) s
 	return some(func(BridgeFacts) bool { return true })
 }
 
-// vif says which network an interface joins, "" for none.
-func (w *world) vif(host string, f HostFacts, b BridgeFacts, i InterfaceFacts) (network, port string, mac MAC) {
+// vif says which network an interface joins, "" for none, and as what.
+func (w *world) vif(host string, f HostFacts, b BridgeFacts, i InterfaceFacts) (network string, v LocalVIF) {
 	pair := []InterfaceFacts{i} // i first, then the rest of its group in order
 	for grown := true; grown; {
 		grown = false
@@ -130,7 +228,7 @@ func (w *world) vif(host string, f HostFacts, b BridgeFacts, i InterfaceFacts) (
 	}
 	active := func(o InterfaceFacts) bool { return o.IfaceStatus == "active" }
 	if slices.ContainsFunc(pair, active) && !active(i) {
-		return "", "", MAC{}
+		return "", v
 	}
 	said := func(what func(InterfaceFacts) string) string {
 		if what(i) != "" {
@@ -151,8 +249,14 @@ func (w *world) vif(host string, f HostFacts, b BridgeFacts, i InterfaceFacts) (
 	named := said(func(o InterfaceFacts) string { return o.Network })
 	known, _ := ParseMAC(attached)
 	usable := known
-	if !usable.IsUnicast() {
-		usable = MAC{}
+	v = LocalVIF{Port: host + "/" + i.Name, Interface: i.Name}
+	if usable.IsUnicast() {
+		v.MACs = []MAC{usable}
+	}
+	for text := range strings.SplitSeq(said(func(o InterfaceFacts) string { return o.IPs }), ",") {
+		if ip, err := netip.ParseAddr(strings.TrimSpace(text)); err == nil && badIP(ip.Unmap()) == "" {
+			insert(&v.IPs, ip.Unmap())
+		}
 	}
 	if p, ok := w.entry(func(m PortMatch) int {
 		switch {
@@ -169,19 +273,22 @@ func (w *world) vif(host string, f HostFacts, b BridgeFacts, i InterfaceFacts) (
 		}
 		return 0
 	}); ok {
-		if p.MAC.IsZero() {
-			return w.existing(p.Network), p.Name, usable
+		e := entered(p)
+		if e.Interface = i.Name; len(e.MACs) == 0 {
+			e.MACs = v.MACs
 		}
-		return w.existing(p.Network), p.Name, p.MAC
+		if len(e.IPs) == 0 {
+			e.IPs = v.IPs
+		}
+		return w.existing(p.Network), e
 	}
-	port = host + "/" + i.Name
 	if named != "" {
-		return w.existing(named), port, usable
+		return w.existing(named), v
 	}
 	marked := attached+ifaceID+vifUUID != ""
 	if !marked && !strings.HasPrefix(i.Name, "vif") && !strings.HasPrefix(i.Name, "tap") &&
 		!strings.HasPrefix(i.Name, "vnet") && i.Type != "internal" {
-		return "", "", MAC{}
+		return "", v
 	}
 	var by []string
 	for _, n := range w.networks {
@@ -190,9 +297,9 @@ func (w *world) vif(host string, f HostFacts, b BridgeFacts, i InterfaceFacts) (
 		}
 	}
 	if len(by) != 1 {
-		return "", "", MAC{}
+		return "", v
 	}
-	return by[0], port, usable
+	return by[0], v
 }
 
 func (w *world) existing(network string) string {
@@ -240,7 +347,7 @@ func (w *world) endpoint(h HostRecord) (netip.Addr, bool) {
 
 func (w *world) wish(h HostRecord) (netip.Addr, bool) {
 	addr, explicit := h.Endpoint, true
-	if f := w.facts[h.Name]; !addr.IsValid() {
+	if f := w.facts[h.Name]; !addr.IsValid() && h.Kind != "external" {
 		explicit = false
 		switch {
 		case f.LocalIP != "":

@@ -22,6 +22,7 @@ var (
 	uniMACs     = []string{"", "02:00:00:00:00:01", "02:00:00:00:00:02", "03:00:00:00:00:01", "junk", "00:00:00:00:00:00"}
 	uniAddrs    = []string{"", "10.0.0.1", "10.0.0.2", "::ffff:10.0.0.2", "fd00::1", "127.0.0.1", "junk"}
 	uniPorts    = []string{"web-1", "web-2", "web-3"}
+	uniIPs      = []string{"10.1.1.1", "::ffff:10.1.1.1", "10.1.1.2", "fd00::1", "fe80::1"}
 )
 
 func pick(t *rapid.T, label string, from ...string) string {
@@ -49,7 +50,24 @@ func drawNetwork(t *rapid.T, name string) NetworkRecord {
 	if len(r.Hosts) == 0 {
 		r.Hosts = nil
 	}
+	r.Profile = pick(t, "profile", "", ProfileProgrammed, ProfileLearning)
+	r.Broadcast = pick(t, "broadcast", "", BroadcastSplitHorizon, BroadcastDrop)
+	r.UnknownUnicast = pick(t, "unknownUnicast", "", UnknownUnicastFlood, UnknownUnicastDrop)
+	r.TunnelPorts = pick(t, "tunnelPorts", "", TunnelPortsShared, TunnelPortsFlow)
+	r.BFD, r.TakeBridge = rapid.Bool().Draw(t, "bfd"), rapid.Bool().Draw(t, "takeBridge")
+	r.MTU = rapid.SampledFrom([]int{0, 1400}).Draw(t, "mtu")
+	if on := rapid.Bool().Draw(t, "secure"); rapid.Bool().Draw(t, "portSecurity") {
+		r.PortSecurity = &on
+	}
 	return r
+}
+
+func drawIPs(t *rapid.T, label string) []netip.Addr {
+	var ips []netip.Addr
+	for _, s := range rapid.SliceOfNDistinct(rapid.SampledFrom(uniIPs), 0, 3, rapid.ID).Draw(t, label) {
+		ips = append(ips, netip.MustParseAddr(s))
+	}
+	return ips
 }
 
 func drawHost(t *rapid.T, name string) HostRecord {
@@ -59,6 +77,7 @@ func drawHost(t *rapid.T, name string) HostRecord {
 	if rapid.Bool().Draw(t, "explicit") {
 		r.Endpoint = drawAddr(t, "endpoint")
 	}
+	r.Kind = pick(t, "kind", "", KindManaged, KindExternal)
 	return r
 }
 
@@ -75,6 +94,13 @@ func drawPort(t *rapid.T, name string) Port {
 	case 3:
 		p.Match.Host, p.Match.Interface = pick(t, "host", uniHosts...), pick(t, "interface", uniIfaces...)
 	}
+	p.IPs = drawIPs(t, "ips")
+	for _, ip := range drawIPs(t, "allowed") {
+		a := Address{IP: ip}
+		a.MAC, _ = ParseMAC(pick(t, "allowed mac", "", "02:00:00:00:00:09", "00:00:5e:00:01:01"))
+		p.AllowedAddresses = append(p.AllowedAddresses, a)
+	}
+	p.DHCPServer, p.Router = rapid.Bool().Draw(t, "dhcpServer"), rapid.Bool().Draw(t, "router")
 	return p
 }
 
@@ -107,6 +133,7 @@ func drawFacts(t *rapid.T) HostFacts {
 		i.XSVifUUID = pick(t, "xs-vif-uuid", "", "", "", "x1", "x2")
 		i.IfaceStatus = pick(t, "iface-status", "", "", "active", "inactive")
 		i.Network = pick(t, "ovsmesh-network", "", "", "", "blue", "red", "none")
+		i.IPs = pick(t, "ovsmesh-ips", "", "", "10.1.1.1", " 10.1.1.2, fd00::1,", "fd00::1,junk,224.0.0.1,::ffff:10.1.1.1")
 		b := &f.Bridges[rapid.IntRange(0, len(f.Bridges)-1).Draw(t, "on")]
 		b.Interfaces = append(b.Interfaces, i)
 	}

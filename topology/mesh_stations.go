@@ -1,40 +1,52 @@
 package topology
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 )
 
-// KnownAddress is an IP address of which it is known who has it.
+// KnownAddress is an IP address with the MAC that has it.
 type KnownAddress struct {
 	IP  netip.Addr
 	MAC MAC
 }
 
-// Stations returns the addresses of a network that exactly one MAC has, sorted
-// by IP.
+// Stations returns the IP addresses of a network of which it is known who has
+// them, on any host and this one too, sorted by IP. One that two MACs have is
+// not in it, nor one that some VIF may use beside its own: who has that now
+// can only be asked. It is the same list for all hosts and must not be
+// changed.
 func Stations(on *OnHost) []KnownAddress {
 	if on == nil {
 		return nil
 	}
-	owner := map[netip.Addr]MAC{}
-	several := map[netip.Addr]bool{}
-	for i := range on.Net.Members {
-		for _, s := range on.Net.Members[i].Stations {
+	return on.Net.Addresses
+}
+
+// knownAddresses works out NetworkView.Addresses, once for all hosts: a list of
+// a thousand members with twenty addresses each takes some milliseconds.
+func knownAddresses(members []Member) []KnownAddress {
+	var all []KnownAddress
+	floating := map[netip.Addr]bool{}
+	for i := range members {
+		for _, s := range members[i].Stations {
 			for _, ip := range s.IPs {
-				if mac, ok := owner[ip]; ok && mac != s.MAC {
-					several[ip] = true
-				}
-				owner[ip] = s.MAC
+				all = append(all, KnownAddress{IP: ip, MAC: s.MAC})
 			}
 		}
-	}
-	var list []KnownAddress
-	for ip, mac := range owner {
-		if !several[ip] {
-			list = append(list, KnownAddress{IP: ip, MAC: mac})
+		for _, ip := range members[i].Floating {
+			floating[ip] = true
 		}
 	}
-	slices.SortFunc(list, func(a, b KnownAddress) int { return a.IP.Compare(b.IP) })
-	return list
+	slices.SortFunc(all, func(a, b KnownAddress) int { return cmp.Or(a.IP.Compare(b.IP), compareMAC(a.MAC, b.MAC)) })
+	all = slices.Compact(all) // a VM that migrates is on two hosts
+	var known []KnownAddress
+	for i, a := range all {
+		if i > 0 && all[i-1].IP == a.IP || i+1 < len(all) && all[i+1].IP == a.IP || floating[a.IP] {
+			continue
+		}
+		known = append(known, a)
+	}
+	return known
 }

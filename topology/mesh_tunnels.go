@@ -7,10 +7,10 @@ import (
 
 // Tunnel is a tunnel port that one host should have for one network.
 type Tunnel struct {
-	Name     string // of the port; see TunnelName
-	Carrier  string // "" where the port is the network's own; else the name of the Carrier whose port it is
+	Name     string // of the port; those of a flow carrier all have the same
+	Carrier  string // "" where the port is the network's own; else the name of the carrier whose port it is, and the port has key=flow
 	Encap    Encap
-	Key      uint32
+	Key      uint32 // of the network, whoever's the port is
 	Peer     string // host name
 	PeerID   int
 	RemoteIP netip.Addr
@@ -30,12 +30,14 @@ type TunnelProblem struct {
 // Tunnels returns the tunnel ports that a host should have for a network, one
 // to each other member, in the order of the members; and those that can't be,
 // because one of the two ends has no usable endpoint or the two are of
-// different address families. Nil wants nothing.
+// different address families. Nil wants nothing, nor does an external host:
+// nobody of us makes its tunnels.
 func Tunnels(on *OnHost) ([]Tunnel, []TunnelProblem) {
-	if on == nil || len(on.Net.Members) < 2 {
+	if on == nil || len(on.Net.Members) < 2 || on.Self.External {
 		return nil, nil
 	}
 	net, self := on.Net, &on.Self
+	carrier := carrierName(net.TunnelPorts, net.Encap, net.DstPort)
 	tunnels := make([]Tunnel, 0, len(net.Members)-1)
 	var problems []TunnelProblem
 	for i := range net.Members {
@@ -44,13 +46,19 @@ func Tunnels(on *OnHost) ([]Tunnel, []TunnelProblem) {
 			continue
 		}
 		name := TunnelName(net.Encap, net.Key, self.HostID, peer.HostID)
+		if carrier != "" {
+			name = carrierPort(net.TunnelPorts, net.Encap, net.DstPort, self.HostID, peer.HostID)
+		}
 		if text := whyNoTunnel(self, peer); text != "" {
 			problems = append(problems, TunnelProblem{Name: name, Peer: peer.Host, PeerID: peer.HostID, Text: text})
 			continue
 		}
 		t := Tunnel{
-			Name: name, Encap: net.Encap, Key: net.Key,
+			Name: name, Carrier: carrier, Encap: net.Encap, Key: net.Key,
 			Peer: peer.Host, PeerID: peer.HostID, RemoteIP: peer.Endpoint,
+			// A foreign endpoint need not speak BFD, and a tunnel that waits
+			// for it would stay down.
+			BFD: net.BFD && !peer.External && net.TunnelPorts != TunnelPortsFlow,
 		}
 		if self.Explicit {
 			t.LocalIP = self.Endpoint

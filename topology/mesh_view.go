@@ -89,33 +89,34 @@ func (n *netState) attach(h *hostState, listed bool) *OnHost {
 	if n.rec == nil || h.rec == nil {
 		return nil
 	}
-	j := h.class.joins[n]
-	if j == nil && !listed {
+	j, external := h.class.joins[n], h.external()
+	if !listed && (j == nil || external) {
 		return nil
 	}
 	if j == nil {
 		j = &joins{}
 	}
-	on := &OnHost{Bridge: carrier(n.rec, h.facts, j.vifs), Problems: slices.Clone(j.problems)}
-	on.CreateBridge = listed && n.rec.CreateBridge && on.Bridge != "" && on.Bridge == n.rec.Bridge
+	on := &OnHost{Problems: slices.Clone(j.problems)}
 	on.Self = Member{
 		Host: h.name, HostID: h.rec.ID,
-		Endpoint: h.end.addr, Explicit: h.end.explicit, Error: h.end.err,
+		Endpoint: h.end.addr, Explicit: h.end.explicit, Error: h.end.err, External: external,
 	}
+	if external {
+		on.Self.seeAll(j.vifs)
+		return on
+	}
+	on.Bridge = chooseBridge(n.rec, h.facts, j.vifs)
+	on.CreateBridge = listed && n.rec.CreateBridge && on.Bridge != "" && on.Bridge == n.rec.Bridge
+	here := make([]joined, 0, len(j.vifs))
 	for _, v := range j.vifs {
 		if v.bridge != on.Bridge {
-			on.Problems = append(on.Problems, fmt.Sprintf("interface %s is left out: it is on bridge %s, while %s carries the network on this host", v.iface, v.bridge, on.Bridge))
+			on.Problems = append(on.Problems, fmt.Sprintf("interface %s is left out: it is on bridge %s, while %s carries the network on this host", v.Interface, v.bridge, on.Bridge))
 			continue
 		}
-		vif := LocalVIF{Port: v.port, Interface: v.iface}
-		if !v.mac.IsZero() {
-			vif.MACs = []MAC{v.mac}
-			on.Self.Stations = append(on.Self.Stations, Station{MAC: v.mac})
-		}
-		on.VIFs = append(on.VIFs, vif)
+		here = append(here, v)
+		on.VIFs = append(on.VIFs, v.LocalVIF)
 	}
-	slices.SortFunc(on.Self.Stations, func(a, b Station) int { return compareMAC(a.MAC, b.MAC) })
-	on.Self.Stations = slices.CompactFunc(on.Self.Stations, func(a, b Station) bool { return a.MAC == b.MAC })
+	on.Self.seeAll(here)
 	if h.facts != nil {
 		on.Problems = append(on.Problems, n.bridgeProblems(h, on.Bridge)...)
 	}
@@ -159,11 +160,13 @@ func (n *netState) look(fresh map[*hostState]*OnHost) {
 			members[h] = on
 		}
 	}
-	r := n.rec
+	r := n.rec.Defaults()
 	view := &NetworkView{
-		ID: r.ID, Name: r.Name, Tenant: r.Tenant, Encap: r.Encap, Key: r.Key, DstPort: r.DstPort,
-		DatapathType: r.DatapathType,
-		PortSecurity: r.PortSecurity == nil || *r.PortSecurity,
+		ID: n.rec.ID, Name: r.Name, Tenant: r.Tenant, Encap: r.Encap, Key: r.Key, DstPort: r.DstPort,
+		DatapathType: r.DatapathType, PortSecurity: *r.PortSecurity,
+		Learning: r.Profile == ProfileLearning, DropBroadcast: r.Broadcast == BroadcastDrop,
+		DropUnknown: r.UnknownUnicast == UnknownUnicastDrop, TunnelPorts: r.TunnelPorts,
+		BFD: r.BFD, TakeBridge: r.TakeBridge, MTU: r.MTU,
 	}
 	if len(members) > 0 {
 		view.Members = make([]Member, 0, len(members))
@@ -175,6 +178,7 @@ func (n *netState) look(fresh map[*hostState]*OnHost) {
 		return cmp.Or(cmp.Compare(a.HostID, b.HostID), strings.Compare(a.Host, b.Host))
 	})
 	if n.view == nil || !n.view.equal(view) {
+		view.Addresses = knownAddresses(view.Members)
 		n.view = view
 	}
 }

@@ -22,10 +22,20 @@ func TunnelName(encap Encap, key uint32, localID, peerID int) string {
 	if encap == VXLAN {
 		letter = "v"
 	}
-	name := fmt.Sprintf("%s%d-%d-%d", letter, key, localID, peerID)
+	return shortName(letter, fmt.Sprintf("%s%d-%d-%d", letter, key, localID, peerID))
+}
+
+// shortName returns a name, or what stands for it where it is too long.
+func shortName(letters, name string) string {
 	if len(name) <= maxPortName {
 		return name
 	}
+	return hashName(letters, name)
+}
+
+// hashName returns 15 characters that stand for a name: the letters and as
+// many hex digits of its SHA-256 as fit.
+func hashName(letters, name string) string {
 	sum := sha256.Sum256([]byte(name))
-	return letter + hex.EncodeToString(sum[:7])
+	return letters + hex.EncodeToString(sum[:])[:maxPortName-len(letters)]
 }

@@ -26,8 +26,8 @@ type LocalVIF struct {
 	Port       string       // the spec's port name, or HOST/INTERFACE
 	Interface  string       // Interface name on the host
 	MACs       []MAC        // none: not known, reached by flooding, not secured
-	IPs        []netip.Addr // sorted; none: not known
-	Allowed    []Address    // further addresses that it may use; MAC zero: with its own MAC
+	IPs        []netip.Addr // sorted, each once; none: not known
+	Allowed    []Address    // further addresses that it may use, sorted by IP and MAC, each once; MAC zero: with its own MAC
 	DHCPServer bool         // DHCP requests reach it where broadcast is dropped
 	Router     bool         // router solicitations reach it where broadcast is dropped; it forwards others' packets
 }
@@ -51,6 +51,10 @@ type NetworkView struct {
 	TakeBridge    bool     // also a bridge that holds physical NICs or VLAN fake bridges
 	MTU           int      // that the spec names for VMs; 0: follows from the underlay
 	Members       []Member // sorted by HostID
+
+	// Addresses follows from Members: whose MAC each address is of which that
+	// is known. See Stations.
+	Addresses []KnownAddress
 }
 
 // Member is a host in a network's mesh, as its peers need to know it.
@@ -62,6 +66,10 @@ type Member struct {
 	Error    string     // why it has no usable endpoint: peers make no tunnel to it and show this
 	External bool       // a tunnel endpoint that nobody of us programs
 	Stations []Station  // of its VIFs in the network, sorted by MAC, each MAC once
+
+	// Floating are the IP addresses that its VIFs may use beside their own,
+	// sorted, each once: nobody knows which of several machines has one now.
+	Floating []netip.Addr
 
 	DHCPServer bool // one of its VIFs is a DHCP server
 	Router     bool // one of its VIFs is a router
