@@ -150,32 +150,9 @@ func query(pairs ...string) url.Values {
 }
 
 func (c *Client) do(ctx context.Context, method, path string, q url.Values, in, out any) error {
-	base, err := url.Parse(c.BaseURL)
-	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
-		return fmt.Errorf("server %q is not a URL like http://127.0.0.1:8640", c.BaseURL)
-	}
-	target := strings.TrimSuffix(c.BaseURL, "/") + path
-	if len(q) > 0 {
-		target += "?" + q.Encode()
-	}
-	var body io.Reader
-	if in != nil {
-		b, err := json.Marshal(in)
-		if err != nil {
-			return fmt.Errorf("encode request: %w", err)
-		}
-		body = bytes.NewReader(b)
-	}
-	req, err := http.NewRequestWithContext(ctx, method, target, body)
+	req, err := c.request(ctx, method, path, q, in)
 	if err != nil {
-		return fmt.Errorf("server %q: %w", c.BaseURL, err)
-	}
-	req.Header.Set("Accept", "application/json")
-	if in != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	if c.Token != "" {
-		req.Header.Set("Authorization", "Bearer "+c.Token)
+		return err
 	}
 	hc := c.HTTP
 	if hc == nil {
@@ -187,6 +164,38 @@ func (c *Client) do(ctx context.Context, method, path string, q url.Values, in, 
 	}
 	defer resp.Body.Close()
 	return c.read(resp, out)
+}
+
+// request makes a request, with in as its body in JSON where it is not nil.
+func (c *Client) request(ctx context.Context, method, path string, q url.Values, in any) (*http.Request, error) {
+	base, err := url.Parse(c.BaseURL)
+	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
+		return nil, fmt.Errorf("server %q is not a URL like http://127.0.0.1:8640", c.BaseURL)
+	}
+	target := strings.TrimSuffix(c.BaseURL, "/") + path
+	if len(q) > 0 {
+		target += "?" + q.Encode()
+	}
+	var body io.Reader
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return nil, fmt.Errorf("encode request: %w", err)
+		}
+		body = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, target, body)
+	if err != nil {
+		return nil, fmt.Errorf("server %q: %w", c.BaseURL, err)
+	}
+	req.Header.Set("Accept", "application/json")
+	if in != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if c.Token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.Token)
+	}
+	return req, nil
 }
 
 // read decodes an answer: into out where it is 2xx, else into a StatusError.

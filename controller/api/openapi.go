@@ -79,9 +79,13 @@ type (
 	}
 )
 
+// Description returns the OpenAPI description of a server of that version, as
+// it is served at /openapi.json.
+func Description(version string) []byte { return encode(describe((&Server{}).table(), version)) }
+
 // describe serves the description.
 func (s *Server) describe(w http.ResponseWriter, _ *http.Request) {
-	send(w, http.StatusOK, describe(s.table(), s.backend.Version().Version))
+	write(w, http.StatusOK, Description(s.backend.Version().Version))
 }
 
 // describe makes the description of a table of routes: the paths from the

@@ -15,7 +15,6 @@ type schema struct {
 	Ref         string             `json:"$ref,omitempty"`
 	Description string             `json:"description,omitempty"`
 	Type        string             `json:"type,omitempty"`
-	Format      string             `json:"format,omitempty"`
 	Pattern     string             `json:"pattern,omitempty"`
 	Enum        []string           `json:"enum,omitempty"`
 	Minimum     *int64             `json:"minimum,omitempty"`

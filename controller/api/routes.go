@@ -41,7 +41,7 @@ func (s *Server) table() []route {
 			about: operation{id: "health", summary: "Whether the process runs", media: plainText, answer: ""}},
 		{method: "GET", path: "/readyz", raw: s.ready, open: true,
 			about: operation{id: "ready", summary: "Whether hosts may dial in", media: plainText, answer: "", trouble: []int{503}}},
-		{method: "GET", path: "/metrics", raw: promhttp.HandlerFor(s.backend.Registry(), promhttp.HandlerOpts{}).ServeHTTP,
+		{method: "GET", path: "/metrics", raw: s.metrics,
 			about: operation{id: "metrics", summary: "Counters and gauges, as Prometheus reads them", media: plainText, answer: ""}},
 		{method: "GET", path: "/openapi.json", raw: s.describe,
 			about: operation{id: "description", summary: "This description", answer: map[string]any{}}},
@@ -119,6 +119,10 @@ func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func healthy(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") }
+
+func (s *Server) metrics(w http.ResponseWriter, r *http.Request) {
+	promhttp.HandlerFor(s.backend.Registry(), promhttp.HandlerOpts{}).ServeHTTP(w, r)
+}
 
 func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
 	select {
