@@ -43,7 +43,7 @@ func (c *Controller) Audit(ctx context.Context, r api.AuditRequest) (api.AuditRe
 			continue
 		}
 		found = true
-		if now.left || r.Network != "" && !slices.Contains(now.networks, r.Network) {
+		if now.left || now.rec.Kind == topology.KindExternal || r.Network != "" && !slices.Contains(now.networks, r.Network) {
 			continue
 		}
 		wg.Go(func() {
@@ -132,34 +132,76 @@ func (a *hostAudit) onBridge(h *host, b *bridge) (id uint32, on bool) {
 func (a *hostAudit) tunnels(h *host, db *schema.DB) {
 	var want, got []audit.Tunnel
 	for name, on := range h.on {
-		if a.request.Network != "" && name != a.request.Network {
+		if !a.concerns(h, name) {
 			continue
 		}
 		tunnels, _ := h.tunnels(db, on)
 		for _, t := range tunnels {
-			w := audit.Tunnel{
-				Name: t.Name, Type: string(t.Encap), Bridge: on.Bridge, Network: name, Peer: t.Peer,
-				Key: t.Key, RemoteIP: addrText(t.RemoteIP), LocalIP: addrText(t.LocalIP),
+			if t.Carrier != "" {
+				continue
 			}
+			w := auditTunnel(name, on.Bridge, ownTunnel(t.Tunnel))
 			if t.port != nil {
 				w.Name = t.port.Name // taken over from the old plugin, under its name
 			}
 			want = append(want, w)
 		}
 	}
-	for _, t := range plan.Tunnels(db, h.env.owner) {
-		if a.request.Network != "" && t.Network != a.request.Network {
-			continue
+	for name, c := range h.carriers {
+		if a.concerns(h, name) {
+			for _, t := range c.tunnels() {
+				want = append(want, auditTunnel(name, c.bridge(), t))
+			}
 		}
-		// A key that is no number is none of ours, and shows as another one.
-		key, _ := strconv.ParseUint(t.Key, 0, 32)
-		got = append(got, audit.Tunnel{
-			Name: t.Name, Type: t.Type, Bridge: t.Bridge, Network: t.Network, Peer: t.Peer,
-			Key: uint32(key), RemoteIP: t.RemoteIP, LocalIP: t.LocalIP, OFPort: t.OFPort, Error: t.Error,
-		})
+	}
+	for i := range want {
+		if b := h.bridges[want[i].Bridge]; b != nil {
+			want[i].Fenced = b.takes()
+		}
+	}
+	for _, t := range plan.Tunnels(db, h.env.owner) {
+		if a.concerns(h, t.Network) {
+			got = append(got, audit.Tunnel{
+				Name: t.Name, Type: t.Type, Bridge: t.Bridge, Network: networkNamed(t.Network), Peer: t.Peer, Key: t.Key,
+				RemoteIP: t.RemoteIP, LocalIP: t.LocalIP, DstPort: t.DstPort, BFD: t.BFD, Fenced: t.Fenced, OFPort: t.OFPort, Error: t.Error,
+			})
+		}
 	}
 	a.checked.Tunnels += len(want)
 	a.findings = append(a.findings, audit.Tunnels(a.host, want, got)...)
+}
+
+// concerns reports whether the request covers a network, or a carrier that
+// carries the network asked for.
+func (a *hostAudit) concerns(h *host, name string) bool {
+	return a.request.Network == "" || a.request.Network == name ||
+		isCarrier(name) && slices.Contains(h.carriers[name].users(), a.request.Network)
+}
+
+// networkNamed returns the network of a tunnel port; "" of one that several
+// networks share.
+func networkNamed(name string) string {
+	if isCarrier(name) {
+		return ""
+	}
+	return name
+}
+
+func auditTunnel(network, bridge string, t plan.Tunnel) audit.Tunnel {
+	w := audit.Tunnel{
+		Name: t.Name, Type: t.Type, Bridge: bridge, Network: networkNamed(network), Peer: t.Peer,
+		Key: "flow", RemoteIP: "flow", LocalIP: addrText(t.LocalIP), BFD: t.BFD,
+	}
+	if t.Key != 0 {
+		w.Key = strconv.FormatUint(uint64(t.Key), 10)
+	}
+	if t.RemoteIP.IsValid() {
+		w.RemoteIP = t.RemoteIP.String()
+	}
+	if t.DstPort != topology.DefaultVXLANPort {
+		w.DstPort = t.DstPort
+	}
+	return w
 }
 
 func (a *hostAudit) bridge(ctx context.Context, h *host, db *schema.DB, b *bridge, only uint32) {
@@ -223,7 +265,11 @@ func (h *host) portNames(db *schema.DB, b *bridge) func(uint32) string {
 		}
 		tunnels, _ := h.tunnels(db, on)
 		for _, t := range tunnels {
-			if t.row != nil && t.row.OFPort > 0 {
+			switch {
+			case t.row == nil || t.row.OFPort <= 0:
+			case t.row.Options["remote_ip"] == "flow":
+				names[uint32(t.row.OFPort)] = "other hosts"
+			default:
 				names[uint32(t.row.OFPort)] = t.Peer
 			}
 		}

@@ -10,7 +10,9 @@ import (
 
 	"ovsmesh/openflow"
 	"ovsmesh/openflow/flow"
+	"ovsmesh/ovsdb/plan"
 	"ovsmesh/ovsdb/schema"
+	"ovsmesh/topology"
 )
 
 // bridge is one bridge of a host as its loop sees it: which networks want it,
@@ -19,19 +21,23 @@ type bridge struct {
 	name string
 	nets map[uint32]string // wanted on it: network names by ID
 
+	taking   map[uint32]struct{} // those that take it with the host's own ports in it
+	learning map[uint32]struct{} // those of profile learning
+
 	dpid   uint64
 	from   netip.Addr // where its session must come from: the host's address
 	cancel func()     // takes back the expectation of dpid and from; nil where there is none
 	sess   *openflow.Session
 
-	synced    bool                   // installed is what the switch holds
-	installed map[uint32][]flow.Flow // our flows by network ID, 0 for those of no network
-	strangers map[flow.Key]struct{}  // keys of others' flows, which ours must not replace
-	want      map[uint32]int         // how many flows it should hold, by network ID
-	prepared  map[uint32]difference  // by network ID, for ports that are being made
-	dirty     map[uint32]struct{}    // network IDs whose flows may be off
-	virgin    bool                   // the switch held none of our flows when they were read
-	keeps     bool                   // the store keeps flows of others that must go back
+	synced    bool                           // installed is what the switch holds
+	installed map[uint32][]flow.Flow         // our flows by network ID, 0 for those of no network
+	strangers map[flow.Key]struct{}          // keys of others' flows, which ours must not replace
+	uses      map[uint32]map[uint32]struct{} // tunnel ports that our flows send to, by network ID
+	want      map[uint32]int                 // how many flows it should hold, by network ID
+	prepared  map[uint32]difference          // by network ID, for ports that are being made
+	dirty     map[uint32]struct{}            // network IDs whose flows may be off
+	virgin    bool                           // the switch held none of our flows when they were read
+	keeps     bool                           // the store keeps flows of others that must go back
 
 	stage     stage
 	releaseBy time.Time // until when an unwanted bridge waits for its session
@@ -61,14 +67,17 @@ const (
 
 func newBridge(name string) *bridge {
 	return &bridge{
-		name: name, nets: map[uint32]string{},
-		installed: map[uint32][]flow.Flow{}, want: map[uint32]int{}, dirty: map[uint32]struct{}{}, prepared: map[uint32]difference{},
+		name: name, nets: map[uint32]string{}, taking: map[uint32]struct{}{}, learning: map[uint32]struct{}{},
+		installed: map[uint32][]flow.Flow{}, uses: map[uint32]map[uint32]struct{}{}, want: map[uint32]int{}, dirty: map[uint32]struct{}{}, prepared: map[uint32]difference{},
 	}
 }
 
-func (b *bridge) join(network string, id uint32) {
-	b.nets[id] = network
-	b.dirty[id] = struct{}{}
+func (b *bridge) join(n *topology.NetworkView) {
+	b.nets[n.ID] = n.Name
+	b.dirty[n.ID] = struct{}{}
+	b.note(b.taking, n.ID, n.TakeBridge)
+	b.note(b.learning, n.ID, n.Learning)
+	b.relearn()
 	if b.stage == stageRestored || b.stage == stageCleared {
 		b.stage = stageNew
 		b.synced = false
@@ -87,7 +96,38 @@ func (b *bridge) mayRelease() bool {
 func (b *bridge) leave(id uint32) {
 	delete(b.nets, id)
 	b.dirty[id] = struct{}{}
+	b.note(b.taking, id, false)
+	b.note(b.learning, id, false)
+	b.relearn()
 }
+
+// relearn looks at what follows from whether a learning network is alone.
+func (b *bridge) relearn() {
+	for id := range b.learning {
+		b.dirty[id], b.dirty[0] = struct{}{}, struct{}{}
+	}
+}
+
+// crowded reports whether a network of profile learning is on the bridge with
+// others. NORMAL knows no networks, so it can't be there.
+func (b *bridge) crowded() bool { return len(b.learning) > 0 && len(b.nets) > 1 }
+
+// note puts a network into a set of them, or takes it out, and looks at the
+// flows that follow from the set.
+func (b *bridge) note(set map[uint32]struct{}, id uint32, in bool) {
+	if _, was := set[id]; was == in {
+		return
+	}
+	if b.dirty[0] = struct{}{}; in {
+		set[id] = struct{}{}
+	} else {
+		delete(set, id)
+	}
+}
+
+// takes reports whether the bridge may hold ports of the host itself, which
+// then stay connected among themselves; see plan.Taken.
+func (b *bridge) takes() bool { return len(b.taking) > 0 }
 
 func (b *bridge) wanted() bool { return len(b.nets) > 0 }
 
@@ -127,9 +167,8 @@ func (h *host) owned(r *schema.Bridge) bool {
 	return r != nil && r.ExternalIDs[schema.KeyOwner] == h.env.owner
 }
 
-// taken reports whether a bridge is wholly ours: marked, and in secure mode,
-// so that it forwards by our flows alone.
-func (h *host) taken(r *schema.Bridge) bool { return h.owned(r) && r.FailMode == "secure" }
+// taken reports whether a bridge is wholly ours and forwards by our flows alone.
+func (h *host) taken(r *schema.Bridge) bool { return plan.Taken(r, h.env.owner) }
 
 // surveyBridges makes h.bridges hold every bridge that is wanted or marked as
 // ours, and each one's stage what the database says.

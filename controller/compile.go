@@ -3,7 +3,9 @@ package controller
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
+	"strings"
 
 	"ovsmesh/openflow/flow"
 	"ovsmesh/openflow/pipeline"
@@ -14,17 +16,30 @@ import (
 // difference is what one network's flows on a bridge are to be, and what it
 // takes to get there.
 type difference struct {
-	from  pipeline.Network
+	from  source
 	have  []flow.Flow // that it starts from
 	want  []flow.Flow
 	delta flow.Delta
+}
+
+// source is what flows are compiled from: a network, or what a bridge has
+// beside its networks.
+type source struct {
+	network pipeline.Network // ID 0 where it is not to be there
+	bridge  pipeline.Bridge
 }
 
 // difference compares the flows of one network with those that the switch
 // holds. While the switch makes ports it reports false, and works the flows out
 // already for the port numbers that it has been asked for.
 func (h *host) difference(b *bridge, id uint32) (difference, bool, error) {
-	from, sure := h.network(b, id)
+	var from source
+	sure := true
+	if id == 0 {
+		from.bridge = h.base(b)
+	} else {
+		from.network, sure = h.network(b, id)
+	}
 	have := b.installed[id]
 	if p, ok := b.prepared[id]; ok && reflect.DeepEqual(p.from, from) && len(p.have) == len(have) &&
 		(len(have) == 0 || &p.have[0] == &have[0]) {
@@ -33,10 +48,10 @@ func (h *host) difference(b *bridge, id uint32) (difference, bool, error) {
 	d := difference{from: from, have: have}
 	switch {
 	case id == 0:
-		d.want = pipeline.Base(pipeline.Bridge{})
-	case from.ID != 0:
+		d.want = pipeline.Base(from.bridge)
+	case from.network.ID != 0:
 		var err error
-		if d.want, err = pipeline.Compile(from); err != nil {
+		if d.want, err = pipeline.Compile(from.network); err != nil {
 			return d, false, fmt.Errorf("network %s: %w", b.nets[id], err)
 		}
 	}
@@ -47,16 +62,58 @@ func (h *host) difference(b *bridge, id uint32) (difference, bool, error) {
 	return d, sure, nil
 }
 
+// base returns what a bridge has beside its networks.
+func (h *host) base(b *bridge) pipeline.Bridge {
+	base := pipeline.Bridge{Learning: len(b.learning) > 0 && !b.crowded(), Taken: b.takes()}
+	r := h.att.db.BridgeByName(b.name)
+	if r == nil {
+		return base
+	}
+	for _, id := range r.Ports {
+		p := h.att.db.Ports[id]
+		if p == nil {
+			continue
+		}
+		owner := p.ExternalIDs[schema.KeyOwner]
+		for _, id := range p.Interfaces {
+			i := h.att.db.Interfaces[id]
+			switch {
+			case i == nil || i.OFPort <= 0:
+			case owner == h.env.owner && isCarrier(p.ExternalIDs[schema.KeyNetwork]):
+				base.Carriers = append(base.Carriers, uint32(i.OFPort))
+			case base.Taken && owner == "" && h.vifs[i.Name] == "":
+				base.Host = append(base.Host, hostPort(i.OFPort))
+			}
+		}
+	}
+	slices.Sort(base.Carriers)
+	slices.Sort(base.Host)
+	return base
+}
+
+// hostPort returns the number by which OpenFlow 1.3 knows a port: the
+// database calls a bridge's own port by its number in OpenFlow 1.0.
+func hostPort(ofport int64) uint32 {
+	if ofport == 0xfffe {
+		return flow.PortLocal
+	}
+	return uint32(ofport)
+}
+
 // network returns one network as it is to be on a bridge; ID 0 where it is not
 // to be there. It reports false while ports are being made, and then takes them
 // to get the numbers that were asked for.
 func (h *host) network(b *bridge, id uint32) (pipeline.Network, bool) {
 	on := h.on[b.nets[id]]
-	if id == 0 || on == nil || on.Bridge != b.name {
+	if on == nil || on.Bridge != b.name || on.Net.Learning && b.crowded() {
 		return pipeline.Network{}, true
 	}
 	sure := true
-	n := pipeline.Network{ID: id, PortSecurity: on.Net.PortSecurity}
+	n := pipeline.Network{
+		ID: id, PortSecurity: on.Net.PortSecurity,
+		DropBroadcast: on.Net.DropBroadcast, DropUnknown: on.Net.DropUnknown,
+		Learning: on.Net.Learning, Protected: on.Net.Learning && h.att.db.Has("Port", "protected"),
+	}
 	for _, v := range on.VIFs {
 		i := h.att.db.InterfaceByName(v.Interface)
 		if i == nil || i.OFPort < 0 {
@@ -66,13 +123,13 @@ func (h *host) network(b *bridge, id uint32) (pipeline.Network, bool) {
 			sure = sure && !h.settling.active()
 			continue
 		}
-		vif := pipeline.VIF{OFPort: uint32(i.OFPort)}
-		for _, m := range v.MACs {
-			vif.MACs = append(vif.MACs, m)
-		}
-		n.VIFs = append(n.VIFs, vif)
+		n.VIFs = append(n.VIFs, vifOn(uint32(i.OFPort), v))
 	}
 	via := map[string]int{} // index in n.Tunnels by peer
+	roles := map[string]*topology.Member{}
+	for i := range on.Net.Members {
+		roles[on.Net.Members[i].Host] = &on.Net.Members[i]
+	}
 	tunnels, _ := h.tunnels(h.att.db, on)
 	for _, t := range tunnels {
 		if t.row == nil || t.row.OFPort < 0 {
@@ -85,9 +142,17 @@ func (h *host) network(b *bridge, id uint32) (pipeline.Network, bool) {
 				continue
 			}
 		}
+		way := pipeline.Tunnel{OFPort: uint32(number), DHCPServer: roles[t.Peer].DHCPServer, Router: roles[t.Peer].Router}
+		if t.Carrier != "" {
+			way.Key = uint64(t.Key)
+		}
+		if on.Net.TunnelPorts == topology.TunnelPortsFlow {
+			way.Remote = t.RemoteIP
+		}
 		via[t.Peer] = len(n.Tunnels)
-		n.Tunnels = append(n.Tunnels, pipeline.Tunnel{OFPort: uint32(number)})
+		n.Tunnels = append(n.Tunnels, way)
 	}
+	n.Tunnels = append(n.Tunnels, h.narrower(on, n.Tunnels, via)...)
 	for _, e := range topology.MACTable(on) {
 		r := pipeline.Remote{MAC: e.MAC}
 		for _, peer := range e.Peers {
@@ -99,7 +164,58 @@ func (h *host) network(b *bridge, id uint32) (pipeline.Network, bool) {
 			n.Remotes = append(n.Remotes, r)
 		}
 	}
+	if n.Learning {
+		return n, sure // who asks is answered by who is asked
+	}
+	for _, s := range h.stations(on) {
+		n.Stations = append(n.Stations, pipeline.Station{IP: s.IP, MAC: s.MAC})
+	}
 	return n, sure
+}
+
+func vifOn(ofport uint32, v topology.LocalVIF) pipeline.VIF {
+	vif := pipeline.VIF{OFPort: ofport, IPs: v.IPs, DHCPServer: v.DHCPServer, Router: v.Router}
+	for _, m := range v.MACs {
+		vif.MACs = append(vif.MACs, m)
+	}
+	for _, a := range v.Allowed {
+		vif.Allowed = append(vif.Allowed, pipeline.Pair{MAC: a.MAC, IP: a.IP})
+	}
+	return vif
+}
+
+// narrower returns the ports by which packets of a network on a carrier arrive
+// as long as they are there: of the ports that fit a packet Open vSwitch gives
+// it to the one that matches most of it, its key and its source before its
+// source alone before neither.
+func (h *host) narrower(on *topology.OnHost, wanted []pipeline.Tunnel, via map[string]int) []pipeline.Tunnel {
+	name := h.carrierOf(on)
+	if name == "" {
+		return nil
+	}
+	var ways []pipeline.Tunnel
+	add := func(under string, key uint64) {
+		for _, p := range h.att.db.PortsOfNetwork(under) {
+			at, ok := via[p.ExternalIDs[schema.KeyPeer]]
+			if !ok || p.ExternalIDs[schema.KeyOwner] != h.env.owner || len(p.Interfaces) != 1 {
+				continue
+			}
+			i, r := h.att.db.Interfaces[p.Interfaces[0]], h.att.db.BridgeOfPort(p.UUID)
+			if i == nil || i.OFPort <= 0 || i.Type != string(on.Net.Encap) || r == nil || r.Name != on.Bridge ||
+				key == 0 && i.Options["key"] != strconv.FormatUint(uint64(on.Net.Key), 10) {
+				continue
+			}
+			ways = append(ways, pipeline.Tunnel{
+				OFPort: uint32(i.OFPort), Key: key, ReceiveOnly: true,
+				DHCPServer: wanted[at].DHCPServer, Router: wanted[at].Router,
+			})
+		}
+	}
+	add(on.Net.Name, 0)
+	if rest, flows := strings.CutPrefix(name, topology.TunnelPortsFlow); flows {
+		add(topology.TunnelPortsShared+rest, uint64(on.Net.Key))
+	}
+	return ways
 }
 
 // compile returns the flows that a bridge should hold for one network; none
@@ -122,26 +238,17 @@ type wantedTunnel struct {
 // Tunnels that can't be wanted come second.
 func (h *host) tunnels(db *schema.DB, on *topology.OnHost) ([]wantedTunnel, []topology.TunnelProblem) {
 	want, failed := h.tunnelsWanted(on)
-	key := strconv.FormatUint(uint64(on.Net.Key), 10)
-	rowOf := func(t topology.Tunnel, p *schema.Port) *schema.Interface {
-		if p == nil || len(p.Interfaces) != 1 || p.ExternalIDs[schema.KeyOwner] != h.env.owner ||
-			p.ExternalIDs[schema.KeyNetwork] != on.Net.Name || p.ExternalIDs[schema.KeyPeer] != t.Peer {
-			return nil
-		}
-		if i := db.Interfaces[p.Interfaces[0]]; i != nil && i.Type == string(t.Encap) && i.Options["key"] == key {
-			return i
-		}
-		return nil
-	}
 	var byPeer map[string][]*schema.Port // made for the first that is not there under its name
 	list := make([]wantedTunnel, len(want))
 	for n, t := range want {
 		w := &list[n]
 		w.Tunnel, w.port = t, db.PortByName(t.Name)
-		if w.row = rowOf(t, w.port); w.row != nil {
+		if w.row = h.rowOf(db, on, t, w.port); w.row != nil {
 			continue
 		}
-		w.port = nil
+		if w.port = nil; t.Carrier != "" {
+			continue
+		}
 		if byPeer == nil {
 			byPeer = map[string][]*schema.Port{}
 			for _, p := range db.PortsOfNetwork(on.Net.Name) {
@@ -149,7 +256,7 @@ func (h *host) tunnels(db *schema.DB, on *topology.OnHost) ([]wantedTunnel, []to
 			}
 		}
 		for _, p := range byPeer[t.Peer] {
-			if i := rowOf(t, p); i != nil {
+			if i := h.rowOf(db, on, t, p); i != nil {
 				w.port, w.row = p, i
 				break
 			}
@@ -158,20 +265,57 @@ func (h *host) tunnels(db *schema.DB, on *topology.OnHost) ([]wantedTunnel, []to
 	return list, failed
 }
 
-// wants is what topology.Tunnels says of on, which stays the same as long as on
-// does: it is asked several times in a step.
-type wants struct {
-	on      *topology.OnHost
-	tunnels []topology.Tunnel
-	failed  []topology.TunnelProblem
+// rowOf returns the Interface of a port if it is that of a tunnel.
+func (h *host) rowOf(db *schema.DB, on *topology.OnHost, t topology.Tunnel, p *schema.Port) *schema.Interface {
+	if p == nil || len(p.Interfaces) != 1 || p.ExternalIDs[schema.KeyOwner] != h.env.owner {
+		return nil
+	}
+	network, peer, key := on.Net.Name, t.Peer, strconv.FormatUint(uint64(t.Key), 10)
+	if t.Carrier != "" {
+		network, key = t.Carrier, "flow"
+	}
+	if on.Net.TunnelPorts == topology.TunnelPortsFlow {
+		peer = ""
+	}
+	if p.ExternalIDs[schema.KeyNetwork] != network || p.ExternalIDs[schema.KeyPeer] != peer {
+		return nil
+	}
+	if i := db.Interfaces[p.Interfaces[0]]; i != nil && i.Type == string(t.Encap) && i.Options["key"] == key {
+		return i
+	}
+	return nil
 }
 
-func (h *host) tunnelsWanted(on *topology.OnHost) ([]topology.Tunnel, []topology.TunnelProblem) {
-	w, ok := h.wants[on.Net.Name]
-	if !ok || w.on != on {
-		w.on = on
+// wants is what follows from on, which stays the same as long as on does: it is
+// asked for several times in a step.
+type wants struct {
+	on       *topology.OnHost
+	tunnels  []topology.Tunnel
+	failed   []topology.TunnelProblem
+	stations []topology.KnownAddress
+	looked   bool // stations has been worked out
+}
+
+func (h *host) wanted(on *topology.OnHost) *wants {
+	w := h.wants[on.Net.Name]
+	if w == nil || w.on != on {
+		w = &wants{on: on}
 		w.tunnels, w.failed = topology.Tunnels(on)
 		h.wants[on.Net.Name] = w
 	}
+	return w
+}
+
+func (h *host) tunnelsWanted(on *topology.OnHost) ([]topology.Tunnel, []topology.TunnelProblem) {
+	w := h.wanted(on)
 	return w.tunnels, w.failed
+}
+
+// stations returns whose address is known in a network.
+func (h *host) stations(on *topology.OnHost) []topology.KnownAddress {
+	w := h.wanted(on)
+	if !w.looked {
+		w.stations, w.looked = topology.Stations(on), true
+	}
+	return w.stations
 }

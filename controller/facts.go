@@ -76,5 +76,6 @@ func interfaceFacts(i *schema.Interface) topology.InterfaceFacts {
 		IfaceStatus: i.ExternalIDs["iface-status"],
 		XSVifUUID:   i.ExternalIDs["xs-vif-uuid"],
 		Network:     i.ExternalIDs[schema.KeyNetwork],
+		IPs:         i.ExternalIDs["ovsmesh-ips"],
 	}
 }

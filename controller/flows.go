@@ -2,6 +2,8 @@ package controller
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -58,7 +60,8 @@ func (h *host) syncBridge(ctx context.Context, b *bridge) (int, error) {
 		}
 		mods = back
 	}
-	done := map[uint32][]flow.Flow{}
+	done := map[uint32]difference{}
+	early := map[uint32][]flow.Flow{}
 	for id := range b.dirty {
 		d, ok, err := h.difference(b, id)
 		if err != nil {
@@ -66,10 +69,15 @@ func (h *host) syncBridge(ctx context.Context, b *bridge) (int, error) {
 		}
 		b.want[id] = len(d.want)
 		if !ok {
-			continue // its ports are being made: all its flows go out together then
+			// Its ports are being made: its flows go out together then.
+			if fs := h.welcome(b, id, d); len(fs) > 0 {
+				early[id] = fs
+				mods = appendDelta(mods, flow.Delta{Add: fs}, b.strangers)
+			}
+			continue
 		}
 		mods = appendDelta(mods, d.delta, b.strangers)
-		done[id] = d.want
+		done[id] = d
 	}
 	if len(mods) > 0 {
 		h.status.setWaiting("the flows of bridge " + b.name) // a switch that is stuck keeps us here
@@ -78,16 +86,14 @@ func (h *host) syncBridge(ctx context.Context, b *bridge) (int, error) {
 		return 0, err
 	}
 	h.env.metrics.flowMods.Add(float64(len(mods)))
-	for id, want := range done {
-		delete(b.prepared, id)
-		if len(want) == 0 {
-			delete(b.installed, id)
-			delete(b.want, id)
-		} else {
-			b.installed[id] = want
-		}
-		delete(b.dirty, id)
-		h.status.touch(b.nets[id])
+	for id, fs := range early {
+		b.installed[id] = slices.Concat(b.installed[id], fs)
+	}
+	for id, d := range done {
+		h.installed(b, id, d)
+	}
+	if len(done) > 0 {
+		h.dropKept()
 	}
 	if !b.synced {
 		b.synced = true
@@ -99,6 +105,50 @@ func (h *host) syncBridge(ctx context.Context, b *bridge) (int, error) {
 		h.log.Info("flows", zap.String("bridge", b.name), zap.Int("mods", len(mods)), zap.Int("installed", b.count()))
 	}
 	return len(mods), nil
+}
+
+// installed notes that a switch holds the flows of one network.
+func (h *host) installed(b *bridge, id uint32, d difference) {
+	delete(b.prepared, id)
+	delete(b.dirty, id)
+	h.status.touch(b.nets[id])
+	if len(d.want) == 0 {
+		delete(b.installed, id)
+		delete(b.want, id)
+		delete(b.uses, id)
+		return
+	}
+	b.installed[id] = d.want
+	uses := make(map[uint32]struct{}, len(d.from.network.Tunnels))
+	for _, t := range d.from.network.Tunnels {
+		if !t.ReceiveOnly {
+			uses[t.OFPort] = struct{}{}
+		}
+	}
+	b.uses[id] = uses
+}
+
+// dropKept has those ports looked at again that were kept because flows used
+// them.
+func (h *host) dropKept() {
+	if len(h.kept) == 0 {
+		return
+	}
+	maps.Copy(h.dirty, h.kept)
+	clear(h.kept)
+	h.wake()
+}
+
+// welcome returns flows that may go out before the ports of a network are
+// there: those that take what arrives by a port which replaces another. It gets
+// the other's packets from the moment when it is made.
+func (h *host) welcome(b *bridge, id uint32, d difference) []flow.Flow {
+	if len(h.kept) == 0 || len(d.have) == 0 || id == 0 {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(d.delta.Add), func(f flow.Flow) bool {
+		return pipeline.ReasonOf(f.Cookie) != pipeline.ClassifyTunnel
+	})
 }
 
 // readBack learns what the switch holds. It returns what must be put back of

@@ -41,20 +41,24 @@ type host struct {
 
 	// ---- owned by the loop ----
 
-	on      map[string]*topology.OnHost // what is wanted here, by network
-	vifs    map[string]string           // network of each VIF, by Interface name
-	bridges map[string]*bridge          // that we manage, are to manage or are to release
-	seen    uint64                      // generation of the mail that was taken
+	on       map[string]*topology.OnHost // what is wanted here, by network
+	vifs     map[string]string           // network of each VIF, by Interface name
+	carriers map[string]*carrier         // by name
+	bridges  map[string]*bridge          // that we manage, are to manage or are to release
+	seen     uint64                      // generation of the mail that was taken
 
 	att   *attachment // nil while the host is not connected
 	facts topology.HostFacts
 
-	wants      map[string]wants    // see tunnelsWanted
-	dirty      map[string]struct{} // networks whose rows may be off
+	wants      map[string]*wants   // see tunnelsWanted
+	dirty      map[string]struct{} // networks and carriers whose rows may be off
+	kept       map[string]struct{} // those with ports that go once no flow uses them
 	complete   bool                // all rows must be looked at
 	settling   settling
 	retry      backoff
-	routes     routeCheck
+	routes     grace               // see noWay
+	bfd        grace               // see tunnelState
+	egress     map[string]struct{} // interfaces by which tunnels leave
 	nextSweep  time.Time
 	rowErrors  map[string][]string // what can't be done with rows, by network; "" for the host itself
 	leaver     bool                // everything is to be given back
@@ -87,11 +91,16 @@ func newHost(name string, env *environment) *host {
 
 		on:        map[string]*topology.OnHost{},
 		vifs:      map[string]string{},
+		carriers:  map[string]*carrier{},
 		bridges:   map[string]*bridge{},
-		wants:     map[string]wants{},
+		wants:     map[string]*wants{},
 		dirty:     map[string]struct{}{},
+		kept:      map[string]struct{}{},
+		egress:    map[string]struct{}{},
 		rowErrors: map[string][]string{},
 		complete:  true,
+		routes:    grace{length: routeGrace},
+		bfd:       grace{length: bfdGrace},
 	}
 }
 
@@ -199,8 +208,10 @@ func (h *host) wait() time.Duration {
 	if h.att != nil {
 		d = min(d, max(time.Until(h.nextSweep), time.Millisecond))
 	}
-	if left := h.routes.left(); left > 0 {
-		d = min(d, left)
+	for _, g := range []*grace{&h.routes, &h.bfd} {
+		if left := g.left(); left > 0 {
+			d = min(d, left)
+		}
 	}
 	for _, b := range h.bridges {
 		if left := b.retry.left(); left > 0 {
@@ -282,8 +293,10 @@ func (h *host) reconcile(ctx context.Context) {
 	h.clearMark(ctx)
 	h.sweep()
 	wrote := h.write(ctx)
-	for name := range h.routes.due() {
-		h.status.touch(name)
+	for _, g := range []*grace{&h.routes, &h.bfd} {
+		for name := range g.due() {
+			h.status.touch(name)
+		}
 	}
 	h.republish()
 	if wrote {
@@ -305,6 +318,7 @@ func (h *host) takeMail() {
 
 func (h *host) setWanted(name string, on *topology.OnHost) {
 	if was := h.on[name]; was != nil {
+		h.leaveCarrier(was)
 		for _, v := range was.VIFs {
 			if h.vifs[v.Interface] == name {
 				delete(h.vifs, v.Interface)
@@ -328,8 +342,9 @@ func (h *host) setWanted(name string, on *topology.OnHost) {
 		h.vifs[v.Interface] = name
 	}
 	if on.Bridge != "" {
-		h.bridge(on.Bridge).join(name, on.Net.ID)
+		h.bridge(on.Bridge).join(on.Net)
 	}
+	h.joinCarrier(on)
 }
 
 // takeRows takes over what changed in the host's database and tells the hub

@@ -84,7 +84,7 @@ func newHub(log *zap.Logger, st *store.Store) (*hub, error) {
 func (h *hub) run(ctx context.Context, started chan<- struct{}) {
 	defer close(h.stopped)
 	for _, r := range h.intent.Hosts() {
-		h.start(r.Name)
+		h.startManaged(r)
 	}
 	h.publish()
 	close(started)

@@ -86,6 +86,14 @@ func (h *hub) start(name string) *host {
 	return l
 }
 
+// startManaged makes sure that a host has a loop, unless nobody of us programs
+// it.
+func (h *hub) startManaged(r topology.HostRecord) {
+	if r.Kind != topology.KindExternal {
+		h.start(r.Name)
+	}
+}
+
 // leaver returns the loop that gives back what a host has.
 func (h *hub) leaver(name string) *host {
 	l := h.start(name)
@@ -122,7 +130,17 @@ func (h *hub) readmit(r topology.HostRecord) {
 		}
 	}
 	h.mesh.SetHost(r)
-	if l := h.hosts[r.Name]; l == nil || !l.isLeaving() {
+	l := h.hosts[r.Name]
+	switch {
+	case r.Kind == topology.KindExternal:
+		h.mesh.DropFacts(r.Name)
+		delete(h.facts, r.Name)
+		delete(h.batch.Facts, r.Name)
+		h.batch.Forget = append(h.batch.Forget, r.Name)
+		if l != nil {
+			l.leave() // what we put there is not that somebody else's
+		}
+	case l == nil || !l.isLeaving():
 		h.start(r.Name)
 	}
 }
@@ -195,7 +213,7 @@ func (h *hub) released(ctx context.Context, l *host, systemID string) error {
 		// A spec may have named it again meanwhile.
 		if r, ok := h.intent.Host(l.name); ok {
 			if _, out := h.left[r.SystemID]; !out || r.SystemID == "" {
-				h.start(l.name)
+				h.startManaged(r)
 			}
 		}
 	})

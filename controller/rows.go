@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -68,23 +69,46 @@ func (h *host) plan() (plan.Plan, look) {
 			w.Release = append(w.Release, plan.Release{Bridge: b.name, Keep: b.sess != nil && b.stage != stageCleared})
 		}
 	}
+	names := h.dirty
 	if h.complete {
-		for name, on := range h.on {
-			w.Networks = append(w.Networks, h.wantNetwork(name, on))
+		names = map[string]struct{}{}
+		for name := range h.on {
+			names[name] = struct{}{}
 		}
-	} else {
-		for name := range h.dirty {
-			w.Networks = append(w.Networks, h.wantNetwork(name, h.on[name]))
+		for name := range h.carriers {
+			names[name] = struct{}{}
 		}
+		for _, p := range h.att.db.OwnedPorts() {
+			if p.ExternalIDs[schema.KeyOwner] == h.env.owner {
+				names[p.ExternalIDs[schema.KeyNetwork]] = struct{}{}
+			}
+		}
+	}
+	for name := range names {
+		w.Networks = append(w.Networks, h.wantPorts(name))
 	}
 	return plan.Diff(h.att.db, w), l
 }
 
 func (h *host) wantBridge(b *bridge) plan.Bridge {
-	w := plan.Bridge{Name: b.name, Target: h.target(), Hold: h.held(b)}
+	w := plan.Bridge{Name: b.name, Target: h.target(), Hold: h.held(b), Take: b.takes()}
 	for _, name := range b.nets {
-		if on := h.on[name]; on != nil && on.CreateBridge {
+		on := h.on[name]
+		if on == nil {
+			continue
+		}
+		if on.CreateBridge {
 			w.Create, w.DatapathType = true, on.Net.DatapathType
+		}
+		if !w.Take {
+			continue
+		}
+		for _, v := range on.VIFs { // NORMAL, which the host's own ports are, must not reach them
+			if i := h.att.db.InterfaceByName(v.Interface); i != nil {
+				if p := h.att.db.PortOfInterface(i.UUID); p != nil {
+					w.Fence = append(w.Fence, p.Name)
+				}
+			}
 		}
 	}
 	return w
@@ -109,23 +133,100 @@ func (h *host) held(b *bridge) bool {
 	return true
 }
 
-func (h *host) wantNetwork(name string, on *topology.OnHost) plan.Network {
+// wantPorts returns the tunnel ports that are wanted under a name, which is
+// that of a network or of a carrier; none where it is neither any longer.
+func (h *host) wantPorts(name string) plan.Network {
 	w := plan.Network{Name: name}
-	if on == nil || on.Bridge == "" {
+	on := h.on[name]
+	if c := h.carriers[name]; c != nil {
+		w.Bridge = c.bridge()
+	} else if on != nil {
+		w.Bridge = on.Bridge
+	}
+	b := h.bridges[w.Bridge]
+	if b != nil && h.held(b) {
 		return w
 	}
-	w.Bridge = on.Bridge
-	if b := h.bridges[on.Bridge]; b != nil && h.held(b) {
-		return w
+	if on == nil {
+		w.Tunnels = h.carriers[name].tunnels()
+	} else if on.Bridge != "" {
+		tunnels, _ := h.tunnelsWanted(on)
+		for _, t := range tunnels {
+			if t.Carrier == "" {
+				w.Tunnels = append(w.Tunnels, ownTunnel(t))
+			}
+		}
 	}
-	tunnels, _ := h.tunnelsWanted(on)
-	for _, t := range tunnels {
-		w.Tunnels = append(w.Tunnels, plan.Tunnel{
-			Name: t.Name, Type: string(t.Encap), Peer: t.Peer, Key: t.Key,
-			RemoteIP: t.RemoteIP, LocalIP: t.LocalIP, DstPort: t.DstPort,
-		})
+	if b != nil && b.takes() {
+		for i := range w.Tunnels {
+			w.Tunnels[i].Fenced = true
+		}
+	}
+	if w.Keep = h.keep(w); len(w.Keep) > 0 {
+		h.kept[name] = struct{}{}
 	}
 	return w
+}
+
+// ownTunnel is the port of a tunnel that no other shares.
+func ownTunnel(t topology.Tunnel) plan.Tunnel {
+	return plan.Tunnel{
+		Name: t.Name, Type: string(t.Encap), Peer: t.Peer, Key: t.Key,
+		RemoteIP: t.RemoteIP, LocalIP: t.LocalIP, DstPort: t.DstPort, BFD: t.BFD,
+	}
+}
+
+// keep returns the ports under a name that are no longer wanted and through
+// which a network still sends to a peer of its own: they go when its flows use
+// the ports that replace them, so that no packet finds none.
+func (h *host) keep(w plan.Network) []string {
+	if on := h.on[w.Name]; on != nil && h.carrierOf(on) == "" {
+		return nil // what a network has of its own replaces nothing of its own
+	}
+	wanted := make(map[string]bool, len(w.Tunnels))
+	for _, t := range w.Tunnels {
+		wanted[t.Name] = true
+	}
+	var names []string
+	for _, p := range h.att.db.PortsOfNetwork(w.Name) {
+		if p.ExternalIDs[schema.KeyOwner] != h.env.owner || len(p.Interfaces) != 1 || wanted[p.Name] {
+			continue
+		}
+		r, i := h.att.db.BridgeOfPort(p.UUID), h.att.db.Interfaces[p.Interfaces[0]]
+		if r == nil || i == nil || i.OFPort <= 0 {
+			continue
+		}
+		if b := h.bridges[r.Name]; b != nil && h.inUse(b, w.Name, uint32(i.OFPort), p.ExternalIDs[schema.KeyPeer]) {
+			names = append(names, p.Name)
+		}
+	}
+	return names
+}
+
+// inUse reports whether the flows of a network on a bridge send through a port
+// to a peer, any if peer is "", to which the network is to send in future, too.
+// Of a carrier that is any network on the bridge.
+func (h *host) inUse(b *bridge, name string, ofport uint32, peer string) bool {
+	uses := func(id uint32) bool {
+		on := h.on[b.nets[id]]
+		if h.carrierOf(on) == name || on == nil {
+			return false // its ports under that name are those that are wanted
+		}
+		if _, sends := b.uses[id][ofport]; !sends && b.synced {
+			return false
+		}
+		tunnels, _ := h.tunnelsWanted(on)
+		return slices.ContainsFunc(tunnels, func(t topology.Tunnel) bool { return peer == "" || t.Peer == peer })
+	}
+	if on := h.on[name]; on != nil {
+		return h.carrierOf(on) != "" && on.Bridge == b.name && uses(on.Net.ID)
+	}
+	for id := range b.nets {
+		if uses(id) {
+			return true
+		}
+	}
+	return false
 }
 
 // target is where bridges of this host dial: the address that the host itself
@@ -213,6 +314,7 @@ func (h *host) transact(ctx context.Context, p plan.Plan, l look) bool {
 			h.dirty[name] = struct{}{} // once the switch has settled
 		}
 		h.routes.start()
+		h.bfd.start()
 		h.settling.start(h.att.db.Open.NextCfg)
 		h.settling.observe(h.att.db.Open.CurCfg)
 		h.surveyBridges()
@@ -254,14 +356,30 @@ func (h *host) noteErrors(l look, errs map[string][]string) {
 	} else {
 		for name := range l.networks {
 			delete(h.rowErrors, name)
-			h.dirtyFlows(name)
-			h.status.touch(name)
+			h.touch(name)
 		}
 		for name, e := range errs {
 			h.rowErrors[name] = e
 		}
 	}
 	clear(h.dirty)
+}
+
+// touch notes that the flows and the status of a network may be off, or those
+// of all networks of a carrier.
+func (h *host) touch(name string) {
+	if !isCarrier(name) {
+		h.dirtyFlows(name)
+		h.status.touch(name)
+		return
+	}
+	for _, network := range h.carriers[name].users() {
+		h.dirtyFlows(network)
+		h.status.touch(network)
+	}
+	for _, b := range h.bridges {
+		b.dirty[0] = struct{}{} // it guards every carrier's ports
+	}
 }
 
 // dirtyFlows notes that a network's flows may be off.
@@ -299,13 +417,31 @@ func (h *host) mark(c schema.Changes) {
 	for name := range c.Network {
 		h.dirty[name] = struct{}{}
 	}
+	if c.Foreign || len(c.Ports) > 0 {
+		for name := range h.rowErrors { // what was in the way may be gone
+			h.dirty[name] = struct{}{}
+		}
+		delete(h.dirty, "")
+	}
+	if len(c.Ports) > 0 || len(c.Interfaces) > 0 {
+		for _, b := range h.bridges {
+			if b.takes() {
+				b.dirty[0] = struct{}{} // the host's own ports are in there
+			}
+		}
+	}
 	for name := range c.Reported {
-		h.dirtyFlows(name)
-		h.status.touch(name)
+		h.touch(name)
 	}
 	for _, iface := range c.Interfaces {
 		if name, ok := h.vifs[iface]; ok {
 			h.dirtyFlows(name)
+			h.status.touch(name)
+		}
+		if _, ok := h.egress[iface]; ok { // its MTU is that of all tunnels
+			for name := range h.on {
+				h.status.touch(name)
+			}
 		}
 	}
 }

@@ -23,6 +23,7 @@ type hostStatus struct {
 	writer    bool // we hold the lock
 	address   string
 	version   string
+	underlay  int                      // MTU of the interface by which its tunnels leave; 0: not known
 	applied   uint64                   // generation that is on the switches
 	waiting   string                   // what is between applied and now; "" where nothing is
 	errText   string                   // of the last transaction that failed as a whole
@@ -36,8 +37,10 @@ type hostStatus struct {
 // networkStatus is one network on one host.
 type networkStatus struct {
 	tunnels  []api.Tunnel
-	problems []string // what can't be done
-	failures []string // problems, and why tunnels are down, each once
+	underlay int            // MTU on the way to its peers, the smallest; 0: not known
+	vifMTU   map[string]int // MTU of VIFs by their port's name, as far as it is known
+	problems []string       // what can't be done
+	failures []string       // problems, and why tunnels are down, each once
 	vifs     int
 	inSync   bool
 }
@@ -140,6 +143,11 @@ func (h *host) republish() {
 	}
 	news := h.news(fresh, bridges)
 	h.status.mu.Lock()
+	for _, n := range fresh {
+		if n.underlay > 0 {
+			h.status.underlay = n.underlay
+		}
+	}
 	maps.Copy(h.status.networks, fresh)
 	h.status.bridges = bridges
 	h.status.mu.Unlock()
@@ -216,6 +224,17 @@ func (h *host) networkStatus(on *topology.OnHost) networkStatus {
 	blame := slices.Clone(h.rowErrors[on.Net.Name])
 	if b := h.bridges[on.Bridge]; b != nil {
 		blame = append(blame, b.problems...)
+		if on.Net.Learning && b.crowded() {
+			blame = append(blame, fmt.Sprintf("profile: learning needs a bridge of its own, and %d networks more are on %s: it carries nothing there; "+
+				"use profile: programmed, or another bridge", len(b.nets)-1, b.name))
+		}
+	}
+	if name := h.carrierOf(on); name != "" {
+		blame = append(blame, h.rowErrors[name]...)
+		if at := h.carriers[name].bridge(); at != on.Bridge {
+			blame = append(blame, fmt.Sprintf("tunnelPorts: %s needs all its networks of one host on one bridge: this one is on %s, others on %s; "+
+				"use tunnelPorts: per-network for it, or the same bridge", on.Net.TunnelPorts, on.Bridge, at))
+		}
 	}
 	n.problems = append(n.problems, blame...)
 	tunnels, failed := h.tunnels(h.att.db, on)
@@ -226,9 +245,23 @@ func (h *host) networkStatus(on *topology.OnHost) networkStatus {
 		}
 		if t.row != nil {
 			s.OFPort = t.row.OFPort
+			if mtu := h.egressMTU(t.row); mtu > 0 && (n.underlay == 0 || mtu < n.underlay) {
+				n.underlay = mtu
+			}
 		}
-		s.State, s.Error = h.tunnelState(on.Net.Name, t, blame)
+		if t.BFD {
+			s.BFD = bfdText(t.row)
+		}
+		s.State, s.Error = h.tunnelState(on, t, blame)
 		n.tunnels = append(n.tunnels, s)
+	}
+	for _, v := range on.VIFs {
+		if i := h.att.db.InterfaceByName(v.Interface); i != nil && i.MTU > 0 {
+			if n.vifMTU == nil {
+				n.vifMTU = map[string]int{}
+			}
+			n.vifMTU[v.Port] = int(i.MTU)
+		}
 	}
 	for _, p := range failed {
 		n.tunnels = append(n.tunnels, impossible(on, p, api.TunnelDown))
@@ -282,7 +315,7 @@ func sortTunnels(list []api.Tunnel) {
 	slices.SortFunc(list, func(a, b api.Tunnel) int { return strings.Compare(a.To, b.To) })
 }
 
-func (h *host) tunnelState(network string, t wantedTunnel, blame []string) (state, why string) {
+func (h *host) tunnelState(on *topology.OnHost, t wantedTunnel, blame []string) (state, why string) {
 	switch {
 	case t.row == nil && len(blame) > 0:
 		return api.TunnelDown, strings.Join(blame, "; ")
@@ -294,11 +327,41 @@ func (h *host) tunnelState(network string, t wantedTunnel, blame []string) (stat
 		return api.TunnelDown, "Open vSwitch could not make the port"
 	case t.row.OFPort == 0:
 		return api.TunnelPending, ""
+	case t.row.Options["remote_ip"] == "flow":
+		return api.TunnelUp, "" // Open vSwitch tells nothing of the ways of such a port
 	}
-	if why := h.noWay(network, t.row); why != "" {
+	if why := h.noWay(on.Net.Name, t.row); why != "" {
 		return api.TunnelDown, why
 	}
+	if t.BFD && bfdText(t.row) != "up" {
+		if h.bfd.pending() {
+			h.bfd.doubt(on.Net.Name)
+			return api.TunnelPending, ""
+		}
+		return api.TunnelDown, "BFD gets no answer from " + t.Peer + " (" + bfdText(t.row) + ")"
+	}
 	return api.TunnelUp, ""
+}
+
+// bfdText is the state of a tunnel's BFD session, RFC 5880 §4.1 (State), as
+// Open vSwitch reports it; down while it reports none.
+func bfdText(i *schema.Interface) string {
+	if i == nil || i.BFDStatus["state"] == "" {
+		return "down"
+	}
+	return i.BFDStatus["state"]
+}
+
+// egressMTU returns the MTU of the interface through which a tunnel's packets
+// leave the host, as far as Open vSwitch has that interface in its database; 0
+// where it has not.
+func (h *host) egressMTU(i *schema.Interface) int {
+	e := h.att.db.InterfaceByName(i.Status["tunnel_egress_iface"])
+	if e == nil {
+		return 0
+	}
+	h.egress[e.Name] = struct{}{}
+	return int(e.MTU)
 }
 
 // noWay says why packets of a tunnel can't leave the host, as far as Open

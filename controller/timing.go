@@ -61,39 +61,43 @@ func (s *settling) left() time.Duration {
 	return max(time.Until(s.deadline), time.Millisecond)
 }
 
-// routeCheck gives ovs-vswitchd the time that it takes, some 100 ms after a
-// tunnel was made, to report whether it knows a way to its far end.
-type routeCheck struct {
+// grace gives ovs-vswitchd the time that it takes to report of a new tunnel what
+// it can't know at once: the first look at it is put off.
+type grace struct {
+	length  time.Duration
 	until   time.Time
-	doubted map[string]struct{} // networks that have tunnels without a way so far
+	doubted map[string]struct{} // networks with tunnels of which it has not reported
 }
 
-const routeGrace = time.Second
+const (
+	routeGrace = time.Second     // whether there is a way to the far end: some 100 ms
+	bfdGrace   = 4 * time.Second // whether BFD is up: 0.9 to 2 s, once both ends have the tunnel
+)
 
-func (r *routeCheck) start() { r.until = time.Now().Add(routeGrace) }
+func (g *grace) start() { g.until = time.Now().Add(g.length) }
 
-func (r *routeCheck) pending() bool { return time.Now().Before(r.until) }
+func (g *grace) pending() bool { return time.Now().Before(g.until) }
 
-func (r *routeCheck) doubt(network string) {
-	if r.doubted == nil {
-		r.doubted = map[string]struct{}{}
+func (g *grace) doubt(network string) {
+	if g.doubted == nil {
+		g.doubted = map[string]struct{}{}
 	}
-	r.doubted[network] = struct{}{}
+	g.doubted[network] = struct{}{}
 }
 
 // due returns the networks to look at again, once time is up.
-func (r *routeCheck) due() map[string]struct{} {
-	if r.pending() {
+func (g *grace) due() map[string]struct{} {
+	if g.pending() {
 		return nil
 	}
-	due := r.doubted
-	r.doubted = nil
+	due := g.doubted
+	g.doubted = nil
 	return due
 }
 
-func (r *routeCheck) left() time.Duration {
-	if len(r.doubted) == 0 {
+func (g *grace) left() time.Duration {
+	if len(g.doubted) == 0 {
 		return 0
 	}
-	return max(time.Until(r.until), time.Millisecond)
+	return max(time.Until(g.until), time.Millisecond)
 }

@@ -14,6 +14,7 @@ import (
 type view struct {
 	networks []*networkNow // by name
 	hosts    []*hostNow    // by name
+	byName   map[string]*hostNow
 	ports    []topology.Port
 	pools    []topology.KeyPool
 }
@@ -54,6 +55,7 @@ func (c *Controller) look(ctx context.Context) (*view, error) {
 // fill copies what a view needs; it must run on the hub's goroutine.
 func (h *hub) fill(v *view) {
 	byName := map[string]*networkNow{}
+	v.byName = map[string]*hostNow{}
 	for _, r := range h.intent.Networks() {
 		n := &networkNow{rec: r, on: map[string]*topology.OnHost{}, loops: map[string]*host{}}
 		byName[r.Name] = n
@@ -86,6 +88,7 @@ func (h *hub) fill(v *view) {
 		}
 		slices.Sort(now.networks)
 		v.hosts = append(v.hosts, now)
+		v.byName[r.Name] = now
 	}
 	v.ports = h.intent.Ports()
 	v.pools = h.intent.KeyPools()
@@ -100,9 +103,13 @@ func (v *view) hasNetwork(name string) bool {
 func (v *view) topologyNetwork(n *networkNow, onlyHost string) api.TopologyNetwork {
 	t := api.TopologyNetwork{
 		Name: n.rec.Name, Tenant: n.rec.Tenant, Encap: n.rec.Encap, Key: n.rec.Key, Profile: n.rec.Profile,
+		TunnelPorts: n.rec.TunnelPorts, Broadcast: n.rec.Broadcast, UnknownUnicast: n.rec.UnknownUnicast,
 		Hosts: append([]string{}, n.members...), Ports: len(n.vifs), InSync: true, Tunnels: []api.Tunnel{},
 	}
 	for _, name := range n.members {
+		if n.on[name].Self.External {
+			continue // its end of the tunnels is somebody else's business
+		}
 		t.TunnelsWanted += len(n.members) - 1
 		st := n.status(name)
 		t.InSync = t.InSync && st.inSync
@@ -118,6 +125,7 @@ func (v *view) topologyNetwork(n *networkNow, onlyHost string) api.TopologyNetwo
 			}
 		}
 	}
+	v.fitMTU(n, &t)
 	return t
 }
 
@@ -142,7 +150,9 @@ func (v *view) networkObject(n *networkNow) api.NetworkObject {
 
 func (h *hostNow) topologyHost() api.TopologyHost {
 	o := h.hostObject()
+	mtu, assumed := h.underlay()
 	t := api.TopologyHost{
+		Kind: h.rec.Kind, UnderlayMTU: mtu, UnderlayMTUAssumed: assumed,
 		Name: h.rec.Name, ID: h.rec.ID, SystemID: h.rec.SystemID, Endpoint: o.Status.Endpoint,
 		Connected: o.Status.Connected, Left: o.Status.Left, InSync: o.Status.InSync, OVSVersion: o.Status.OVSVersion,
 		Bridges: []api.TopologyBridge{}, Problems: o.Status.Problems,

@@ -9,22 +9,30 @@ type Tunnel struct {
 	Bridge   string
 	Network  string
 	Peer     string // the host at the other end
-	Key      uint32
-	RemoteIP string
+	Key      string // a number, or flow where each packet has its own
+	RemoteIP string // an address, or flow
 	LocalIP  string // empty: chosen by routing
 	DstPort  uint16 // 0: the usual one
+	BFD      bool
+	Fenced   bool   // kept out of NORMAL by its VLANs
 	OFPort   int64  // found: -1 where the switch could not make it; wanted: 0, any
 	Error    string // found: what the switch says against it
 }
 
 // String returns the tunnel in the syntax of ovs-vsctl.
 func (t Tunnel) String() string {
-	s := fmt.Sprintf("%s %s type=%s options:key=%d options:remote_ip=%s", t.Bridge, t.Name, t.Type, t.Key, t.RemoteIP)
+	s := fmt.Sprintf("%s %s type=%s options:key=%s options:remote_ip=%s", t.Bridge, t.Name, t.Type, t.Key, t.RemoteIP)
 	if t.LocalIP != "" {
 		s += " options:local_ip=" + t.LocalIP
 	}
 	if t.DstPort != 0 {
 		s += fmt.Sprintf(" options:dst_port=%d", t.DstPort)
+	}
+	if t.BFD {
+		s += " bfd:enable=true"
+	}
+	if t.Fenced {
+		s += " trunks=4095"
 	}
 	return s
 }

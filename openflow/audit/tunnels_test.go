@@ -11,9 +11,9 @@ import (
 
 var (
 	gre = audit.Tunnel{Name: "t103-1-3", Type: "gre", Bridge: "xapi1", Network: "blue", Peer: "xen3",
-		Key: 103, RemoteIP: "192.168.65.246"}
+		Key: "103", RemoteIP: "192.168.65.246"}
 	vxlan = audit.Tunnel{Name: "v5000-1-2", Type: "vxlan", Bridge: "xapi2", Network: "red", Peer: "xen2",
-		Key: 5000, RemoteIP: "192.168.65.245", LocalIP: "192.168.65.247", DstPort: 8472}
+		Key: "5000", RemoteIP: "192.168.65.245", LocalIP: "192.168.65.247", DstPort: 8472}
 )
 
 // with returns a copy of t that f has changed, as a switch holds it.
@@ -42,7 +42,7 @@ func TestTunnels(t *testing.T) {
 		{"as wanted", []audit.Tunnel{gre, vxlan}, []audit.Tunnel{with(vxlan, asIs), with(gre, asIs)}, nil},
 		{"not made yet", []audit.Tunnel{gre}, []audit.Tunnel{gre}, nil},
 		{"missing", []audit.Tunnel{gre}, nil, []audit.Finding{find(audit.MissingTunnel, greText, "", lost)}},
-		{"missing, to an unknown host", []audit.Tunnel{{Name: "t1", Type: "gre", Bridge: "xapi1", Network: "blue", Key: 1, RemoteIP: "10.0.0.1"}}, nil,
+		{"missing, to an unknown host", []audit.Tunnel{{Name: "t1", Type: "gre", Bridge: "xapi1", Network: "blue", Key: "1", RemoteIP: "10.0.0.1"}}, nil,
 			[]audit.Finding{find(audit.MissingTunnel, "xapi1 t1 type=gre options:key=1 options:remote_ip=10.0.0.1", "", "nothing goes through t1 of xen1")}},
 		{"unexpected", nil, []audit.Tunnel{with(gre, asIs)},
 			[]audit.Finding{find(audit.UnexpectedTunnel, "", greText, "a way to a host that is not in the network, for any flow that sends there")}},
@@ -51,7 +51,7 @@ func TestTunnels(t *testing.T) {
 			{Host: "xen1", Bridge: "xapi2", Network: "red", Kind: audit.UnexpectedTunnel, Got: vxlanText,
 				Effect: "a way to a host that is not in the network, for any flow that sends there"}}},
 		changed("another key", "xapi1 t103-1-3 type=gre options:key=199 options:remote_ip=192.168.65.246",
-			func(t *audit.Tunnel) { t.Key = 199 }),
+			func(t *audit.Tunnel) { t.Key = "199" }),
 		changed("another address", "xapi1 t103-1-3 type=gre options:key=103 options:remote_ip=10.0.0.1",
 			func(t *audit.Tunnel) { t.RemoteIP = "10.0.0.1" }),
 		changed("another type", "xapi1 t103-1-3 type=vxlan options:key=103 options:remote_ip=192.168.65.246",

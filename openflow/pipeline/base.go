@@ -7,6 +7,10 @@ type Bridge struct {
 	Learning bool     // its network is of profile learning
 	Carriers []uint32 // tunnel ports that several networks share
 	Host     []uint32 // ports of the host itself, which stay connected among themselves
+
+	// Taken is a bridge in standalone mode: the switch itself puts NORMAL into
+	// table 0 at priority 0, which must lie under all that is ours.
+	Taken bool
 }
 
 // prioHost is below every flow of ours that knows a port.
@@ -26,7 +30,11 @@ func Base(b Bridge) []flow.Flow {
 		if len(t.Miss) > 0 {
 			r = Pass
 		}
-		c.add(t.Number, prioMiss, r, nil, t.Miss...)
+		prio := uint16(prioMiss)
+		if b.Taken && t.Number == TableClassify {
+			prio++
+		}
+		c.add(t.Number, prio, r, nil, t.Miss...)
 	}
 	for _, port := range distinct(b.Carriers) {
 		c.lastWord(port)

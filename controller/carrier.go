@@ -1,0 +1,189 @@
+package controller
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"ovsmesh/ovsdb/plan"
+	"ovsmesh/topology"
+)
+
+// carrier is the tunnel ports that all networks of one mode and encapsulation
+// share on a host; see topology.Tunnel.Carrier. One that a network joins or
+// leaves costs no look at the other networks.
+type carrier struct {
+	homes map[string]*home // by bridge; more than one is a mistake of the operator
+}
+
+// home is a carrier on one bridge.
+type home struct {
+	users map[uint32]string      // names of the networks by their IDs
+	ports map[string]*sharedPort // by name
+}
+
+// sharedPort is a port with how many tunnels go through it, and how many of
+// those ask for BFD.
+type sharedPort struct {
+	plan.Tunnel
+	tunnels, bfd int
+}
+
+// bridge returns the one bridge that has the carrier's ports: that of the
+// oldest network. Two can't have them, for Open vSwitch tells the tunnel ports
+// of a host apart by what they match and not by their bridges.
+func (c *carrier) bridge() string {
+	if c == nil {
+		return ""
+	}
+	best, lowest := "", uint32(0)
+	for name, h := range c.homes {
+		if len(c.homes) == 1 {
+			return name
+		}
+		if id := slices.Min(slices.Collect(maps.Keys(h.users))); best == "" || id < lowest {
+			best, lowest = name, id
+		}
+	}
+	return best
+}
+
+// tunnels returns the ports that are wanted, by name.
+func (c *carrier) tunnels() []plan.Tunnel {
+	if c == nil {
+		return nil
+	}
+	h := c.homes[c.bridge()]
+	if h == nil {
+		return nil
+	}
+	list := make([]plan.Tunnel, 0, len(h.ports))
+	for _, name := range slices.Sorted(maps.Keys(h.ports)) {
+		p := h.ports[name]
+		p.BFD = p.bfd > 0
+		list = append(list, p.Tunnel)
+	}
+	return list
+}
+
+// users returns the networks that a carrier carries.
+func (c *carrier) users() []string {
+	if c == nil {
+		return nil
+	}
+	var list []string
+	for _, h := range c.homes {
+		list = slices.AppendSeq(list, maps.Values(h.users))
+	}
+	return list
+}
+
+// isCarrier tells a carrier's name from a network's, which has no slash.
+func isCarrier(name string) bool { return strings.Contains(name, "/") }
+
+// carrierOf returns the name of the carrier that a network is wanted on, "" if
+// it has ports of its own or no tunnels at all.
+func (h *host) carrierOf(on *topology.OnHost) string {
+	if on == nil || on.Bridge == "" {
+		return ""
+	}
+	if tunnels, _ := h.tunnelsWanted(on); len(tunnels) > 0 {
+		return tunnels[0].Carrier
+	}
+	return ""
+}
+
+// carried reports whether a network's carrier is on the bridge that carries the
+// network on this host; it is nothing to a network with ports of its own.
+func (h *host) carried(on *topology.OnHost) bool {
+	name := h.carrierOf(on)
+	return name == "" || h.carriers[name].bridge() == on.Bridge
+}
+
+// joinCarrier counts a network's tunnels in with those of its carrier.
+func (h *host) joinCarrier(on *topology.OnHost) {
+	name := h.carrierOf(on)
+	if name == "" {
+		return
+	}
+	c := h.carriers[name]
+	if c == nil {
+		c = &carrier{homes: map[string]*home{}}
+		h.carriers[name] = c
+	}
+	at := c.homes[on.Bridge]
+	if at == nil {
+		at = &home{users: map[uint32]string{}, ports: map[string]*sharedPort{}}
+		c.homes[on.Bridge] = at
+		if len(c.homes) > 1 {
+			h.dirtyUsers(name)
+		}
+	}
+	at.users[on.Net.ID] = on.Net.Name
+	h.dirty[name] = struct{}{}
+	tunnels, _ := h.tunnelsWanted(on)
+	for _, t := range tunnels {
+		p := at.ports[t.Name]
+		if p == nil {
+			p = &sharedPort{}
+			at.ports[t.Name] = p
+		}
+		p.Tunnel = sharedTunnel(on, t)
+		p.tunnels++
+		if t.BFD {
+			p.bfd++
+		}
+	}
+}
+
+// leaveCarrier takes back what joinCarrier counted in.
+func (h *host) leaveCarrier(on *topology.OnHost) {
+	name := h.carrierOf(on)
+	c := h.carriers[name]
+	if c == nil || c.homes[on.Bridge] == nil {
+		return
+	}
+	at := c.homes[on.Bridge]
+	h.dirty[name] = struct{}{}
+	delete(at.users, on.Net.ID)
+	tunnels, _ := h.tunnelsWanted(on)
+	for _, t := range tunnels {
+		p := at.ports[t.Name]
+		if p == nil {
+			continue
+		}
+		if t.BFD {
+			p.bfd--
+		}
+		if p.tunnels--; p.tunnels == 0 {
+			delete(at.ports, t.Name)
+		}
+	}
+	if len(at.users) > 0 {
+		return
+	}
+	delete(c.homes, on.Bridge)
+	h.dirtyUsers(name)
+	if len(c.homes) == 0 {
+		delete(h.carriers, name)
+	}
+}
+
+// dirtyUsers notes that a carrier may have moved to another bridge.
+func (h *host) dirtyUsers(carrier string) {
+	for _, network := range h.carriers[carrier].users() {
+		h.dirty[network] = struct{}{}
+	}
+}
+
+// sharedTunnel is the port through which a tunnel goes. What the networks
+// differ in, each packet has of its own.
+func sharedTunnel(on *topology.OnHost, t topology.Tunnel) plan.Tunnel {
+	p := ownTunnel(t)
+	p.Key = 0
+	if on.Net.TunnelPorts == topology.TunnelPortsFlow {
+		p.Peer, p.RemoteIP = "", netip.Addr{}
+	}
+	return p
+}
