@@ -118,7 +118,11 @@ func (d *differ) controller(g *Group, b *schema.Bridge, w Bridge) []ovsdb.Mutati
 			row["type"] = service
 		}
 		g.Ops = append(g.Ops, update("Controller", byUUID(c.UUID), row))
-		g.Steps = append(g.Steps, fmt.Sprintf("set controller %s on bridge %s (it was %s %s)", w.Target, b.Name, c.Target, c.ConnectionMode))
+		was := strings.TrimSpace(c.Target + " " + c.ConnectionMode)
+		if primary {
+			was += " primary"
+		}
+		g.Steps = append(g.Steps, fmt.Sprintf("set controller %s on bridge %s (it was %s)", w.Target, b.Name, was))
 	}
 	if ms := patch("external_ids", c.ExternalIDs, map[string]string{schema.KeyOwner: d.owner}); len(ms) > 0 {
 		g.Ops = append(g.Ops, mutate("Controller", byUUID(c.UUID), ms...))

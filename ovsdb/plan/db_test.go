@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"fmt"
+	"strconv"
 	"testing"
 
 	"ovsmesh/ovsdb/schema"
@@ -18,6 +19,18 @@ func num(v value, none int64) int64 {
 	n := none
 	fmt.Sscan(one(v), &n)
 	return n
+}
+
+func nums(t testing.TB, v value) []int64 {
+	var list []int64
+	for _, a := range v.atoms {
+		n, err := strconv.ParseInt(a, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, n)
+	}
+	return list
 }
 
 // database is what a session with a switch that has these rows holds.
@@ -46,19 +59,20 @@ func databaseOf(t testing.TB, host *schema.Schema, r rows) *schema.DB {
 	}
 	for id, x := range r["Port"] {
 		all = append(all, schema.Put(&schema.Port{
-			UUID: id, Name: one(x["name"]), Interfaces: x["interfaces"].atoms, Tag: num(x["tag"], -1),
+			UUID: id, Name: one(x["name"]), Interfaces: x["interfaces"].atoms,
+			VLANMode: one(x["vlan_mode"]), Tag: num(x["tag"], -1), Trunks: nums(t, x["trunks"]), CVLANs: nums(t, x["cvlans"]),
 			FakeBridge: one(x["fake_bridge"]) == "true", Protected: one(x["protected"]) == "true", ExternalIDs: x["external_ids"].pairs,
 		}))
 	}
 	for id, x := range r["Interface"] {
 		all = append(all, schema.Put(&schema.Interface{
 			UUID: id, Name: one(x["name"]), Type: one(x["type"]), OFPort: num(x["ofport"], 0), OFPortRequest: num(x["ofport_request"], 0),
-			Error: one(x["error"]), Options: x["options"].pairs, ExternalIDs: x["external_ids"].pairs, Status: x["status"].pairs,
+			Error: one(x["error"]), MTU: num(x["mtu"], 0), BFD: x["bfd"].pairs, BFDStatus: x["bfd_status"].pairs, Options: x["options"].pairs, ExternalIDs: x["external_ids"].pairs, Status: x["status"].pairs,
 		}))
 	}
 	for id, x := range r["Controller"] {
 		all = append(all, schema.Put(&schema.Controller{
-			UUID: id, Target: one(x["target"]), ConnectionMode: one(x["connection_mode"]), ExternalIDs: x["external_ids"].pairs,
+			UUID: id, Target: one(x["target"]), Type: one(x["type"]), ConnectionMode: one(x["connection_mode"]), ExternalIDs: x["external_ids"].pairs,
 		}))
 	}
 	db := schema.NewDB(host)

@@ -2,8 +2,9 @@
 // its database holds, and says which operations make the one of the other.
 //
 //	schema.DB ──┐
-//	            ├─ Diff ─► Plan ─ Ops ─► one OVSDB transaction
-//	Want ───────┘            └─ Problems, for people
+//	            ├─ Diff ─► Plan ─┬─ Ops ─► one OVSDB transaction
+//	Want ───────┘                ├─ Batches ─► several, for many deletions
+//	                             └─ Problems, for people
 //
 // It is pure: it sends nothing, reads no clock and starts no goroutine. What it
 // touches carries external_ids:ovsmesh-owner of this store, or is about to:
@@ -12,12 +13,8 @@ package plan
 
 import (
 	"net/netip"
-	"reflect"
-	"slices"
 
 	"github.com/ovn-org/libovsdb/ovsdb"
-
-	"ovsmesh/ovsdb/schema"
 )
 
 // Want is what a host should hold of ours.
@@ -117,82 +114,6 @@ type Problem struct {
 	Network string // "" where the bridge itself is concerned
 	Tunnel  string // port name; "" where more than one is concerned
 	Text    string
-}
-
-// Ops returns the operations of all groups as one transaction, and the
-// increment of Open_vSwitch.next_cfg by which cur_cfg tells when ovs-vswitchd
-// has done it. A plan without groups has none.
-//
-// What the groups do to Bridge.ports is done at the end, once a bridge: the
-// database sorts that set anew at every change of it.
-func (p Plan) Ops(db *schema.DB) []ovsdb.Operation {
-	var ops []ovsdb.Operation
-	ports := portChanges{}
-	for _, g := range p.Groups {
-		for _, op := range g.Ops {
-			if !ports.take(op) {
-				ops = append(ops, op)
-			}
-		}
-	}
-	ops = append(ops, ports.ops()...)
-	if len(ops) == 0 {
-		return nil
-	}
-	return append(ops, bump(db))
-}
-
-// portChanges gathers changes of Bridge.ports.
-type portChanges struct {
-	bridges []*bridgePorts // in the order of their first change
-}
-
-type bridgePorts struct {
-	where      []ovsdb.Condition
-	gone, come []any
-}
-
-// take takes over an operation that does nothing but change the ports of one
-// bridge.
-func (c *portChanges) take(op ovsdb.Operation) bool {
-	if op.Op != ovsdb.OperationMutate || op.Table != "Bridge" {
-		return false
-	}
-	for _, m := range op.Mutations {
-		if _, set := m.Value.(ovsdb.OvsSet); m.Column != "ports" || !set {
-			return false
-		}
-	}
-	at := slices.IndexFunc(c.bridges, func(b *bridgePorts) bool { return reflect.DeepEqual(b.where, op.Where) })
-	if at < 0 {
-		at = len(c.bridges)
-		c.bridges = append(c.bridges, &bridgePorts{where: op.Where})
-	}
-	b := c.bridges[at]
-	for _, m := range op.Mutations {
-		set := m.Value.(ovsdb.OvsSet)
-		if m.Mutator == ovsdb.MutateOperationDelete {
-			b.gone = append(b.gone, set.GoSet...)
-		} else {
-			b.come = append(b.come, set.GoSet...)
-		}
-	}
-	return true
-}
-
-func (c *portChanges) ops() []ovsdb.Operation {
-	var ops []ovsdb.Operation
-	for _, b := range c.bridges {
-		var ms []ovsdb.Mutation
-		if len(b.gone) > 0 {
-			ms = append(ms, *ovsdb.NewMutation("ports", ovsdb.MutateOperationDelete, ovsdb.OvsSet{GoSet: b.gone}))
-		}
-		if len(b.come) > 0 {
-			ms = append(ms, *ovsdb.NewMutation("ports", ovsdb.MutateOperationInsert, ovsdb.OvsSet{GoSet: b.come}))
-		}
-		ops = append(ops, mutate("Bridge", b.where, ms...))
-	}
-	return ops
 }
 
 // Steps returns the steps of all groups.

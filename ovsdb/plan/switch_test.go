@@ -145,7 +145,7 @@ func wireValue(column string, v value) any {
 		switch {
 		case isRef(column):
 			set.GoSet = append(set.GoSet, ovsdb.UUID{GoUUID: nameOf(a)})
-		case column == "tag" || column == "ofport_request":
+		case slices.Contains([]string{"tag", "trunks", "cvlans", "ofport_request"}, column):
 			n, _ := strconv.Atoi(a)
 			set.GoSet = append(set.GoSet, n)
 		case a == "true" || a == "false":

@@ -164,7 +164,7 @@ func (d *differ) missing(g *Group, m match) []string {
 		id := d.id("p")
 		added = append(added, id)
 		g.Ops = append(g.Ops, d.insertTunnel(id, name, number, m.Network, t)...)
-		g.Steps = append(g.Steps, fmt.Sprintf("add port %s to bridge %s (%s %s)", name, m.Bridge, t.Type, optionText(wanted(t))))
+		g.Steps = append(g.Steps, fmt.Sprintf("add port %s to bridge %s (%s)", name, m.Bridge, d.describe(m.Network, t)))
 	}
 	return added
 }
@@ -316,7 +316,7 @@ func (d *differ) refresh(g *Group, p *schema.Port, i *schema.Interface, n Networ
 		g.Ops = append(g.Ops, mutate("Interface", byUUID(i.UUID), ifaceMS...))
 	}
 	if len(g.Ops) > ops {
-		g.Steps = append(g.Steps, fmt.Sprintf("set port %s of bridge %s to %s %s", p.Name, n.Bridge, t.Type, optionText(wanted(t))))
+		g.Steps = append(g.Steps, fmt.Sprintf("set port %s of bridge %s to %s", p.Name, n.Bridge, d.describe(n, t)))
 	}
 }
 
@@ -388,12 +388,19 @@ func options(i *schema.Interface, t Tunnel) []ovsdb.Mutation {
 	return patch("options", i.Options, wanted(t))
 }
 
-func optionText(o map[string]string) string {
-	var parts []string
+// describe tells a tunnel to people.
+func (d *differ) describe(n Network, t Tunnel) string {
+	parts, o := []string{t.Type}, wanted(t)
 	for _, k := range []string{"key", "remote_ip", "local_ip", "dst_port"} {
 		if o[k] != "" {
 			parts = append(parts, k+"="+o[k])
 		}
+	}
+	if t.BFD {
+		parts = append(parts, "with BFD")
+	}
+	if d.fences(n, t) {
+		parts = append(parts, "fenced")
 	}
 	return strings.Join(parts, " ")
 }
