@@ -61,6 +61,11 @@ func fenced(p *schema.Port) bool {
 
 func only4095(list []int64) bool { return len(list) == 1 && list[0] == fenceVLAN }
 
+// fences reports whether NORMAL must be kept away from a tunnel.
+func (d *differ) fences(n Network, t Tunnel) bool {
+	return (t.Fenced || d.takenBridge(n.Bridge)) && d.db.Has("Port", "trunks")
+}
+
 // settledFence reports whether the fence of a tunnel is as wanted. VLANs that
 // somebody gave a port that needs no fence stay.
 func (d *differ) settledFence(p *schema.Port, wanted bool) bool {

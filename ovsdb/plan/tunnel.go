@@ -7,98 +7,12 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/ovn-org/libovsdb/ovsdb"
 
 	"ovsmesh/ovsdb/schema"
 )
-
-// match is one network with what is there of it.
-type match struct {
-	Network
-	have []*schema.Port // by index of Tunnels; nil: not there
-	gone []*schema.Port // ours, not wanted and not kept
-}
-
-// match finds the ports of ours that are wanted tunnels already, and notes
-// which others go. A port is known by its name, one under a name that is not
-// ours to choose by its peer.
-func (d *differ) match(n Network) match {
-	n.Tunnels = sorted(n.Tunnels, func(t Tunnel) string { return t.Name })
-	m := match{Network: n, have: make([]*schema.Port, len(n.Tunnels))}
-	type identity struct{ name, peer, kind string }
-	index := map[identity][]int{}
-	for i, t := range n.Tunnels {
-		for _, id := range []identity{{name: t.Name, kind: t.Type}, {peer: t.Peer, kind: t.Type}} {
-			index[id] = append(index[id], i)
-		}
-	}
-	for _, p := range d.ports(n.Name) {
-		if !d.ours(p.ExternalIDs) || d.gone[p.UUID] {
-			continue
-		}
-		at := -1
-		if b, i := d.db.BridgeOfPort(p.UUID), d.only(p); b != nil && b.Name == n.Bridge && i != nil {
-			id := identity{name: p.Name, kind: i.Type}
-			if p.ExternalIDs[keyAdopted] != "" {
-				id = identity{peer: p.ExternalIDs[schema.KeyPeer], kind: i.Type}
-			}
-			at = slices.IndexFunc(index[id], func(at int) bool { return m.have[at] == nil })
-			if at >= 0 {
-				at = index[id][at]
-			}
-		}
-		if at < 0 && d.keeps(n, p) {
-			continue
-		}
-		if at < 0 {
-			d.gone[p.UUID] = true
-			m.gone = append(m.gone, p)
-			continue
-		}
-		m.have[at] = p
-		if i := d.only(p); !fits(i, n.Tunnels[at]) {
-			d.changing[i.UUID] = true
-		}
-	}
-	return m
-}
-
-// keeps reports whether a port that is not wanted stays for now. One that is in
-// the way of a wanted one, by its name or by what Open vSwitch tells tunnels
-// apart by, can't.
-func (d *differ) keeps(n Network, p *schema.Port) bool {
-	if !slices.Contains(n.Keep, p.Name) {
-		return false
-	}
-	i, b := d.only(p), d.db.BridgeOfPort(p.UUID)
-	if i == nil || b == nil {
-		return false
-	}
-	claim := keyOf(b.DatapathType, i.Type, i.Options)
-	return !slices.ContainsFunc(n.Tunnels, func(t Tunnel) bool {
-		return t.Name == p.Name || d.claimKey(n, t) == claim
-	})
-}
-
-// ports returns the ports that carry a network, or an owner and no network, by
-// name.
-func (d *differ) ports(network string) []*schema.Port {
-	if network != "" {
-		return d.db.PortsOfNetwork(network)
-	}
-	return slices.DeleteFunc(d.db.OwnedPorts(), func(p *schema.Port) bool { return p.ExternalIDs[schema.KeyNetwork] != "" })
-}
-
-// only returns the one Interface of a port; nil if it is a bond.
-func (d *differ) only(p *schema.Port) *schema.Interface {
-	if len(p.Interfaces) != 1 {
-		return nil
-	}
-	return d.db.Interfaces[p.Interfaces[0]]
-}
 
 // network adds the group of one network.
 func (d *differ) network(m match) {
@@ -248,31 +162,6 @@ func (d *differ) marks(n Network, t Tunnel) map[string]string {
 	return map[string]string{schema.KeyOwner: d.owner, schema.KeyNetwork: n.Name, schema.KeyPeer: t.Peer}
 }
 
-// bfdEnable is the key of Interface.bfd that is ours; its others are an
-// operator's.
-const bfdEnable = "enable"
-
-// hasBFD reports whether the host's Open vSwitch has BFD, and says so if not.
-func (d *differ) hasBFD(n Network) bool {
-	has := d.db.Has("Interface", "bfd")
-	if !has && !d.noBFD[n.Name] {
-		d.noBFD[n.Name] = true
-		d.problem(n.Bridge, n.Name, "", "the Open vSwitch of this host is too old for bfd: its tunnels are not watched")
-	}
-	return has
-}
-
-// settledBFD reports whether an Interface has BFD on or not, as wanted.
-func (d *differ) settledBFD(i *schema.Interface, n Network, t Tunnel) bool {
-	on := i.BFD[bfdEnable] == "true"
-	return on == t.BFD || t.BFD && !d.hasBFD(n)
-}
-
-// fences reports whether NORMAL must be kept away from a tunnel.
-func (d *differ) fences(n Network, t Tunnel) bool {
-	return (t.Fenced || d.takenBridge(n.Bridge)) && d.db.Has("Port", "trunks")
-}
-
 // refresh puts right what is off in the rows of a tunnel, in place: its ofport
 // and its statistics live on.
 func (d *differ) refresh(g *Group, p *schema.Port, i *schema.Interface, n Network, t Tunnel) {
@@ -330,77 +219,4 @@ func (d *differ) settled(p *schema.Port, i *schema.Interface, n Network, t Tunne
 
 func (d *differ) marked(ids map[string]string, n Network, t Tunnel) bool {
 	return ids[schema.KeyOwner] == d.owner && ids[schema.KeyNetwork] == n.Name && ids[schema.KeyPeer] == t.Peer
-}
-
-// fits reports whether an Interface has the options of a tunnel.
-func fits(i *schema.Interface, t Tunnel) bool {
-	o := i.Options
-	return o["key"] == keyOption(t) && o["remote_ip"] == remoteOption(t) &&
-		o["local_ip"] == localOption(t) && o["dst_port"] == portOption(t)
-}
-
-// perPacket is the value of a tunnel option that flows set for each packet,
-// ovs-vswitchd.conf.db(5).
-const perPacket = "flow"
-
-// defaultDstPort is the UDP port of VXLAN, RFC 7348 §5.
-const defaultDstPort = "4789"
-
-func keyOption(t Tunnel) string {
-	if t.Key == 0 {
-		return perPacket
-	}
-	return strconv.FormatUint(uint64(t.Key), 10)
-}
-
-func remoteOption(t Tunnel) string {
-	if !t.RemoteIP.IsValid() {
-		return perPacket
-	}
-	return t.RemoteIP.String()
-}
-
-func localOption(t Tunnel) string {
-	if !t.LocalIP.IsValid() {
-		return ""
-	}
-	return t.LocalIP.String()
-}
-
-func portOption(t Tunnel) string {
-	port := strconv.Itoa(int(t.DstPort))
-	if t.DstPort == 0 || port == defaultDstPort {
-		return ""
-	}
-	return port
-}
-
-// wanted returns the options of a tunnel, "" for those that must not be there.
-func wanted(t Tunnel) map[string]string {
-	return map[string]string{
-		"key": keyOption(t), "remote_ip": remoteOption(t), "local_ip": localOption(t), "dst_port": portOption(t),
-	}
-}
-
-// options returns the mutations that give an Interface the options of a
-// tunnel. What an operator has set besides stays.
-func options(i *schema.Interface, t Tunnel) []ovsdb.Mutation {
-	return patch("options", i.Options, wanted(t))
-}
-
-// describe tells a tunnel to people.
-func (d *differ) describe(n Network, t Tunnel) string {
-	parts, o := []string{t.Type}, wanted(t)
-	for _, k := range []string{"key", "remote_ip", "local_ip", "dst_port"} {
-		if o[k] != "" {
-			parts = append(parts, k+"="+o[k])
-		}
-	}
-	if t.BFD {
-		parts = append(parts, "with BFD")
-	}
-	if d.fences(n, t) {
-		parts = append(parts, "fenced")
-	}
-	return strings.Join(parts, " ")
 }

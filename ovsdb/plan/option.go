@@ -1,0 +1,103 @@
+package plan
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/ovn-org/libovsdb/ovsdb"
+
+	"ovsmesh/ovsdb/schema"
+)
+
+// fits reports whether an Interface has the options of a tunnel.
+func fits(i *schema.Interface, t Tunnel) bool {
+	o := i.Options
+	return o["key"] == keyOption(t) && o["remote_ip"] == remoteOption(t) &&
+		o["local_ip"] == localOption(t) && o["dst_port"] == portOption(t)
+}
+
+// perPacket is the value of a tunnel option that flows set for each packet,
+// ovs-vswitchd.conf.db(5).
+const perPacket = "flow"
+
+// defaultDstPort is the UDP port of VXLAN, RFC 7348 §5.
+const defaultDstPort = "4789"
+
+func keyOption(t Tunnel) string {
+	if t.Key == 0 {
+		return perPacket
+	}
+	return strconv.FormatUint(uint64(t.Key), 10)
+}
+
+func remoteOption(t Tunnel) string {
+	if !t.RemoteIP.IsValid() {
+		return perPacket
+	}
+	return t.RemoteIP.String()
+}
+
+func localOption(t Tunnel) string {
+	if !t.LocalIP.IsValid() {
+		return ""
+	}
+	return t.LocalIP.String()
+}
+
+func portOption(t Tunnel) string {
+	port := strconv.Itoa(int(t.DstPort))
+	if t.DstPort == 0 || port == defaultDstPort {
+		return ""
+	}
+	return port
+}
+
+// wanted returns the options of a tunnel, "" for those that must not be there.
+func wanted(t Tunnel) map[string]string {
+	return map[string]string{
+		"key": keyOption(t), "remote_ip": remoteOption(t), "local_ip": localOption(t), "dst_port": portOption(t),
+	}
+}
+
+// options returns the mutations that give an Interface the options of a
+// tunnel. What an operator has set besides stays.
+func options(i *schema.Interface, t Tunnel) []ovsdb.Mutation {
+	return patch("options", i.Options, wanted(t))
+}
+
+// describe tells a tunnel to people.
+func (d *differ) describe(n Network, t Tunnel) string {
+	parts, o := []string{t.Type}, wanted(t)
+	for _, k := range []string{"key", "remote_ip", "local_ip", "dst_port"} {
+		if o[k] != "" {
+			parts = append(parts, k+"="+o[k])
+		}
+	}
+	if t.BFD {
+		parts = append(parts, "with BFD")
+	}
+	if d.fences(n, t) {
+		parts = append(parts, "fenced")
+	}
+	return strings.Join(parts, " ")
+}
+
+// bfdEnable is the key of Interface.bfd that is ours; its others are an
+// operator's.
+const bfdEnable = "enable"
+
+// hasBFD reports whether the host's Open vSwitch has BFD, and says so if not.
+func (d *differ) hasBFD(n Network) bool {
+	has := d.db.Has("Interface", "bfd")
+	if !has && !d.noBFD[n.Name] {
+		d.noBFD[n.Name] = true
+		d.problem(n.Bridge, n.Name, "", "the Open vSwitch of this host is too old for bfd: its tunnels are not watched")
+	}
+	return has
+}
+
+// settledBFD reports whether an Interface has BFD on or not, as wanted.
+func (d *differ) settledBFD(i *schema.Interface, n Network, t Tunnel) bool {
+	on := i.BFD[bfdEnable] == "true"
+	return on == t.BFD || t.BFD && !d.hasBFD(n)
+}
