@@ -87,9 +87,9 @@ func TestControllerFlushesNothing(t *testing.T) {
 	s := startServer(t)
 	s.VSCtl("add-br", "xapi1", "--", "set", "Bridge", "xapi1", "datapath_type=dummy")
 	flows := func() int {
-		return strings.Count(s.OFCtl("dump-flows", s.BridgeSocket("xapi1")), "cookie=0x77")
+		return strings.Count(s.OFCtl("dump-flows", "xapi1"), "cookie=0x77")
 	}
-	add := func() { s.OFCtl("add-flow", s.BridgeSocket("xapi1"), "cookie=0x77,priority=5000,actions=drop") }
+	add := func() { s.OFCtl("add-flow", "xapi1", "cookie=0x77,priority=5000,actions=drop") }
 	add()
 	s.run(plan.Want{Owner: "o", Bridges: []plan.Bridge{{Name: "xapi1", Target: ourTarget, Hold: true}}})
 	if flows() != 1 {

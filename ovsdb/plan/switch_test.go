@@ -19,12 +19,32 @@ import (
 
 // server is the database of a real switch.
 type server struct {
-	*ovstest.Switch
+	*ovstest.OVS
 	t testing.TB
 }
 
 func startServer(t testing.TB) server {
-	return server{ovstest.StartSwitch(t), t}
+	return server{ovstest.StartSwitch(t).OVS, t}
+}
+
+// VSCtl runs ovs-vsctl.
+func (s server) VSCtl(args ...string) string {
+	s.t.Helper()
+	out, err := s.OVS.VSCtl(s.t.Context(), args...)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return out
+}
+
+// OFCtl runs ovs-ofctl on a bridge.
+func (s server) OFCtl(command, bridge string, args ...string) string {
+	s.t.Helper()
+	out, err := s.OVS.OFCtl(s.t.Context(), append([]string{command, s.BridgeSocket(bridge)}, args...)...)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return out
 }
 
 func (s server) call(ops any) []map[string]any {
