@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 )
 
@@ -37,7 +38,9 @@ type Intent struct {
 	systemIDs   map[string]string
 	endpoints   map[string]string // by address text: explicit endpoints only
 	matches     map[factKey]string
-	stations    map[station]string    // port name
+	stations    map[station]string   // port name
+	ips         map[networkIP]string // port name
+	accords     accords
 	portsOf     index[string, string] // network → ports in it
 	portsOn     index[string, string] // host → ports whose match names it
 	networksOn  index[string, string] // host → networks that list it
@@ -59,6 +62,12 @@ type station struct {
 	mac     MAC
 }
 
+// networkIP is an IP address in a network.
+type networkIP struct {
+	network string
+	ip      netip.Addr
+}
+
 // NewIntent returns the intent that was saved. Records that contradict each
 // other are an error that names them all: it is better not to start than to
 // build a wrong mesh.
@@ -67,7 +76,7 @@ func NewIntent(saved Saved) (*Intent, error) {
 		networks: map[string]NetworkRecord{}, hosts: map[string]HostRecord{}, ports: map[string]Port{},
 		keys: map[tunnelKey]string{}, networkIDs: map[uint32]string{}, hostIDs: map[int]string{},
 		systemIDs: map[string]string{}, endpoints: map[string]string{}, matches: map[factKey]string{},
-		stations: map[station]string{}, portsOf: index[string, string]{}, portsOn: index[string, string]{},
+		stations: map[station]string{}, ips: map[networkIP]string{}, accords: accords{}, portsOf: index[string, string]{}, portsOn: index[string, string]{},
 		networksOn: index[string, string]{}, hostIDBound: 1, nextNetworkID: max(1, saved.NextNetworkID),
 		pools: slices.Clone(saved.KeyPools),
 	}

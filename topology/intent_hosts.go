@@ -1,8 +1,6 @@
 package topology
 
-import (
-	"slices"
-)
+import "slices"
 
 // claims says who has a value that one object alone may have, once a change is
 // made: what the change says, else what the intent says.
@@ -59,7 +57,7 @@ func (p *planner) planHosts() {
 		h := &p.spec.Hosts[i]
 		listed[h.Name] = true
 		if old, ok := p.in.hosts[h.Name]; ok {
-			free(old, h.ID != 0 && h.ID != old.ID, h.SystemID != "" && h.SystemID != old.SystemID, h.Endpoint != old.Endpoint)
+			free(old, h.ID != 0 && h.ID != old.ID, h.Kind == KindExternal || h.SystemID != "" && h.SystemID != old.SystemID, h.Endpoint != old.Endpoint)
 		}
 	}
 	yielding := p.claimHosts(ids, systemIDs, endpoints, listed)
@@ -134,8 +132,11 @@ func (p *planner) planHost(i int, automatic func(r, old *HostRecord)) {
 		r.Endpoint = r.Endpoint.Unmap()
 	}
 	old, known := p.in.hosts[r.Name]
-	if r.SystemID == "" {
+	if r.SystemID == "" && r.Kind != KindExternal {
 		r.SystemID = old.SystemID
+	}
+	if known && old.Kind != r.Kind {
+		p.checkListing(i, r.Name)
 	}
 	if r.ID == 0 {
 		r.AutoID = true

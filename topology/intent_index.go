@@ -13,6 +13,7 @@ func (in *Intent) addNetwork(r NetworkRecord) {
 	for _, h := range r.Hosts {
 		in.networksOn.add(h, r.Name)
 	}
+	in.accords.add(&r.Network)
 }
 
 func (in *Intent) removeNetwork(name string) {
@@ -26,6 +27,7 @@ func (in *Intent) removeNetwork(name string) {
 	for _, h := range r.Hosts {
 		in.networksOn.remove(h, name)
 	}
+	in.accords.remove(&r.Network)
 	in.lowerKeyBound(r.Encap, r.Key)
 }
 
@@ -66,6 +68,11 @@ func (in *Intent) addPort(p Port) {
 	if !p.MAC.IsZero() {
 		in.stations[station{p.Network, p.MAC}] = p.Name
 	}
+	for _, ip := range plainAddrs(p.IPs) {
+		if k := (networkIP{p.Network, ip}); in.ips[k] == "" { // a former version let several have one
+			in.ips[k] = p.Name
+		}
+	}
 }
 
 func (in *Intent) removePort(name string) {
@@ -83,6 +90,11 @@ func (in *Intent) removePort(name string) {
 	}
 	if !p.MAC.IsZero() {
 		delete(in.stations, station{p.Network, p.MAC})
+	}
+	for _, ip := range plainAddrs(p.IPs) {
+		if k := (networkIP{p.Network, ip}); in.ips[k] == name {
+			delete(in.ips, k)
+		}
 	}
 }
 

@@ -12,7 +12,10 @@ import (
 // An entry that leaves out its key, ID or systemID keeps the one that it has.
 // The error is SpecErrors with all that is wrong; src may be nil.
 func (in *Intent) Plan(spec *Spec, src *Source, prune bool) (*Change, error) {
-	p := &planner{in: in, spec: in.nameHosts(spec), src: src, c: in.newChange()}
+	p := &planner{
+		in: in, spec: in.nameHosts(spec), src: src, c: in.newChange(),
+		nets: map[string]*NetworkRecord{}, kinds: map[string]string{}, ports: map[string]bool{},
+	}
 	checkSpec(p.spec, src, &p.problems)
 	if err := p.problems.err(); err != nil {
 		return nil, err
@@ -23,6 +26,12 @@ func (in *Intent) Plan(spec *Spec, src *Source, prune bool) (*Change, error) {
 	}
 	if prune {
 		p.prune()
+	}
+	for i := range p.spec.Hosts {
+		p.kinds[p.spec.Hosts[i].Name] = p.spec.Hosts[i].Kind
+	}
+	for i := range p.spec.Ports {
+		p.ports[p.spec.Ports[i].Name] = true
 	}
 	p.planNetworks(pools)
 	p.planHosts()
@@ -62,10 +71,13 @@ func (in *Intent) newChange() *Change {
 
 // planner is one Plan under way.
 type planner struct {
-	in   *Intent
-	spec *Spec
-	src  *Source
-	c    *Change
+	in    *Intent
+	spec  *Spec
+	src   *Source
+	c     *Change
+	nets  map[string]*NetworkRecord // of the spec, planned
+	kinds map[string]string         // of the spec's hosts
+	ports map[string]bool           // of the spec
 	problems
 }
 
@@ -116,19 +128,6 @@ func (p *planner) sayDeleted() {
 	}
 }
 
-// stays reports whether an object is there after the change: one that is listed,
-// or that there is and that is not among the deleted.
-func (p *planner) stays(have bool, name string, listed map[string]bool, deleted []string) bool {
-	if listed[name] {
-		return true
-	}
-	if !have {
-		return false
-	}
-	_, gone := slices.BinarySearch(deleted, name) // sorted by prune
-	return !gone
-}
-
 func (p *planner) planNetworks(pools []KeyPool) {
 	d := &keyDraw{in: p.in, taken: map[tunnelKey]string{}, pools: pools}
 	for _, name := range p.c.DeleteNetworks {
@@ -154,22 +153,50 @@ func (p *planner) planNetworks(pools []KeyPool) {
 		d.taken[k] = n.Name
 	}
 	d.start()
-	hosts := map[string]bool{}
-	for i := range p.spec.Hosts {
-		hosts[p.spec.Hosts[i].Name] = true
-	}
+	agreed := p.agreed()
 	for i := range p.spec.Networks {
-		p.planNetwork(i, d, hosts)
+		p.planNetwork(i, d, agreed)
+		if p.full() {
+			return
+		}
 	}
 }
 
-func (p *planner) planNetwork(i int, d *keyDraw, listed map[string]bool) {
+// agreed returns what networks agree on apart from those of the change.
+func (p *planner) agreed() *accordPlan {
+	agreed := newAccordPlan(p.in.accords)
+	leave := func(name string) {
+		if old, ok := p.in.networks[name]; ok {
+			agreed.leave(&old.Network)
+		}
+	}
+	for _, name := range p.c.DeleteNetworks {
+		leave(name)
+	}
+	for i := range p.spec.Networks {
+		leave(p.spec.Networks[i].Name)
+	}
+	return agreed
+}
+
+func (p *planner) planNetwork(i int, d *keyDraw, agreed *accordPlan) {
 	old, known := p.in.networks[p.spec.Networks[i].Name]
 	r := NetworkRecord{Network: cloneNetwork(p.spec.Networks[i]).Defaults()}
+	p.nets[r.Name] = &r
 	for j, h := range r.Hosts {
-		if _, have := p.in.hosts[h]; !p.stays(have, h, listed, p.c.DeleteHosts) {
+		if !p.hostStays(h) {
 			p.refuse(listNetworks, i, r.Name, fmt.Sprintf("hosts[%d]", j), "there is no host %s", h)
 		}
+	}
+	if field, why := p.badHosts(&r.Network); why != "" {
+		p.refuse(listNetworks, i, r.Name, field, "%s", why)
+	}
+	if known && r.Profile == ProfileLearning && old.Profile != ProfileLearning {
+		p.checkLearners(i, r.Name)
+	}
+	if d := agreed.join(&r.Network); d != nil {
+		field, why := d.refusal()
+		p.refuse(listNetworks, i, r.Name, field, "%s", why)
 	}
 	switch sameEncap := known && old.Encap == r.Encap; {
 	case sameEncap && (r.Key == 0 || r.Key == old.Key):

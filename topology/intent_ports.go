@@ -2,20 +2,18 @@ package topology
 
 // planPorts plans the ports; networks and hosts are planned by then.
 func (p *planner) planPorts() {
-	networks, hosts := map[string]bool{}, map[string]bool{}
-	for i := range p.spec.Networks {
-		networks[p.spec.Networks[i].Name] = true
-	}
-	for i := range p.spec.Hosts {
-		hosts[p.spec.Hosts[i].Name] = true
-	}
-	matches, stations := newClaims(p.in.matches), newClaims(p.in.stations)
+	matches, stations, ips := newClaims(p.in.matches), newClaims(p.in.stations), newClaims(p.in.ips)
 	free := func(old Port) {
 		if k, ok := matchKey(old.Match); ok {
 			matches.free(k)
 		}
 		if !old.MAC.IsZero() {
 			stations.free(station{old.Network, old.MAC})
+		}
+		for _, ip := range old.IPs {
+			if k := (networkIP{old.Network, ip.Unmap()}); p.in.ips[k] == old.Name {
+				ips.free(k)
+			}
 		}
 	}
 	for _, name := range p.c.DeletePorts {
@@ -29,13 +27,9 @@ func (p *planner) planPorts() {
 	for i := range p.spec.Ports {
 		r := p.spec.Ports[i]
 		r.IPs, r.AllowedAddresses = cloneList(r.IPs), cloneList(r.AllowedAddresses)
-		if _, have := p.in.networks[r.Network]; !p.stays(have, r.Network, networks, p.c.DeleteNetworks) {
-			p.refuse(listPorts, i, r.Name, "network", "there is no network %s", r.Network)
-		}
-		if h := r.Match.Host; h != "" {
-			if _, have := p.in.hosts[h]; !p.stays(have, h, hosts, p.c.DeleteHosts) {
-				p.refuse(listPorts, i, r.Name, "match.host", "there is no host %s", h)
-			}
+		p.checkPort(i, &r)
+		if h := r.Match.Host; h != "" && !p.hostStays(h) {
+			p.refuse(listPorts, i, r.Name, "match.host", "there is no host %s", h)
 		}
 		if k, ok := matchKey(r.Match); ok {
 			if owner := matches.take(k, r.Name); owner != "" {
@@ -47,6 +41,7 @@ func (p *planner) planPorts() {
 				p.refuse(listPorts, i, r.Name, "mac", "%s is the address of port %s of the same network", r.MAC, owner)
 			}
 		}
+		p.checkIPs(i, &r, ips)
 		p.planPort(r)
 	}
 }

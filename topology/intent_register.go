@@ -10,7 +10,8 @@ import (
 // with that system-id; else the host of the spec without system-id that is
 // called like it, which is tied to the system-id from then on; else a new one,
 // registered by its short lower-case host name, or by its system-id where that
-// is no name or belongs to another.
+// is no name or belongs to another. An external host is never it: the error is
+// ErrConflict.
 func (in *Intent) PlanRegister(f HostFacts) (*Change, HostRecord, error) {
 	c := in.newChange()
 	if why := badSystemID(f.SystemID); why != "" {
@@ -20,6 +21,11 @@ func (in *Intent) PlanRegister(f HostFacts) (*Change, HostRecord, error) {
 		return c, r, nil
 	}
 	name := shortHostname(f.Hostname)
+	for _, n := range []string{f.Hostname, name} {
+		if in.hosts[n].Kind == KindExternal {
+			return nil, HostRecord{}, notExternal(n)
+		}
+	}
 	if r, ok := in.specHost(f.Hostname, name); ok {
 		old := r
 		r.SystemID = f.SystemID
@@ -33,7 +39,9 @@ func (in *Intent) PlanRegister(f HostFacts) (*Change, HostRecord, error) {
 	if why := badName(name); why != "" {
 		return nil, HostRecord{}, fmt.Errorf("neither its host name %.64q nor its system-id %.64q can name the host: %s; name it in a spec", f.Hostname, f.SystemID, why)
 	}
-	if other, taken := in.hosts[name]; taken {
+	if other, taken := in.hosts[name]; taken && other.Kind == KindExternal {
+		return nil, HostRecord{}, notExternal(name)
+	} else if taken {
 		return nil, HostRecord{}, fmt.Errorf("%w: host %s has system-id %s, not %s", ErrConflict, name, other.SystemID, f.SystemID)
 	}
 	id := in.hostIDBound
@@ -44,6 +52,12 @@ func (in *Intent) PlanRegister(f HostFacts) (*Change, HostRecord, error) {
 	c.PutHosts = []HostRecord{r}
 	c.item(KindHosts, name, VerbCreated)
 	return c, r, nil
+}
+
+// notExternal is the answer to a host that dials in by an external one's name.
+func notExternal(name string) error {
+	return fmt.Errorf("%w: a host that dials in can't be host %s, which is external in the spec: "+
+		"make that one kind: managed, or add a host of another name with this one's system-id", ErrConflict, name)
 }
 
 // specHost returns the host of the spec that waits for a host of this name:

@@ -52,7 +52,6 @@ func TestParseRefuses(t *testing.T) {
 		{"dash at the end", "networks:\n- {name: blue-, encap: gre}", `networks[0].name: "blue-" is not a name`},
 		{"long name", "networks:\n- {name: " + strings.Repeat("a", 64) + ", encap: gre}", "is longer than 63 characters"},
 		{"dstPort with GRE", blue + "dstPort: 4789}", "networks[0].dstPort: is for vxlan only"},
-		{"hosts without bridge", blue + "hosts: [a]}", "networks[0].hosts: need to know which of their bridges is meant: add bridge or xsNetworkUUIDs"},
 		{"createBridge without bridge", blue + "createBridge: true}", "networks[0].createBridge: needs a name for the bridge: add bridge"},
 		{"host listed twice", blue + "bridge: b, hosts: [a, a]}", "spec.yaml:2:50: networks[0].hosts[1]: a is listed twice"},
 		{"bridge name", blue + "bridge: a/b}", `networks[0].bridge: "a/b" is not the name of a device`},
@@ -135,6 +134,30 @@ func deepLines(n int) string {
 		b.WriteString(strings.Repeat(" ", i) + "a:\n")
 	}
 	return b.String()
+}
+
+// A colon within plain text ends no key, wherever the text stands.
+func TestParseReadsAddressesWithoutQuotes(t *testing.T) {
+	want := []netip.Addr{netip.MustParseAddr("fd00::1"), netip.MustParseAddr("2001:db8::a:1"), netip.MustParseAddr("10.0.0.1")}
+	for _, ips := range []string{
+		"- {name: p, network: a, match: {ifaceID: i}, ips: [fd00::1, 2001:db8::a:1, 10.0.0.1]}",
+		"- name: p\n  network: a\n  match: {ifaceID: i}\n  ips: [fd00::1, 2001:db8::a:1, 10.0.0.1]",
+		"- name: p\n  network: a\n  match: {ifaceID: i}\n  ips:\n  - fd00::1\n  - 2001:db8::a:1\n  - 10.0.0.1",
+	} {
+		spec, _, err := parseText("ports:\n" + ips)
+		if err != nil {
+			t.Errorf("%s: %v", ips, err)
+			continue
+		}
+		if d := cmp.Diff(want, spec.Ports[0].IPs, cmp.Comparer(sameAddr)); d != "" {
+			t.Errorf("%s: want (-) and got (+):\n%s", ips, d)
+		}
+	}
+	for _, ips := range []string{"[a: b]", "[{fd00::1}]", "['fd00'::1]", "[fd00: :1]"} {
+		if _, _, err := parseText("ports:\n- {name: p, network: a, match: {ifaceID: i}, ips: " + ips + "}"); err == nil {
+			t.Errorf("%s is taken for addresses", ips)
+		}
+	}
 }
 
 func TestParseSaysAllThatIsWrong(t *testing.T) {

@@ -170,6 +170,10 @@ func convert(n ast.Node, depth int) (*node, *parseError) {
 	case *ast.SequenceNode:
 		out.shape = isList
 		for _, v := range n.Values {
+			if text, ok := colonText(v); ok {
+				out.items = append(out.items, text)
+				continue
+			}
 			item, err := convert(v, depth+1)
 			if err != nil {
 				return nil, err

@@ -143,9 +143,6 @@ func (c *checker) bridge(n *Network) {
 	if n.CreateBridge && n.Bridge == "" {
 		c.bad("createBridge", "needs a name for the bridge: add bridge")
 	}
-	if len(n.Hosts) > 0 && n.Bridge == "" && len(n.XSNetworkUUIDs) == 0 {
-		c.bad("hosts", "need to know which of their bridges is meant: add bridge or xsNetworkUUIDs")
-	}
 	hosts := map[string]bool{}
 	for j, h := range n.Hosts {
 		at := fmt.Sprintf("hosts[%d]", j)
