@@ -132,15 +132,10 @@ func (h *host) network(b *bridge, id uint32) (pipeline.Network, bool) {
 	}
 	tunnels, _ := h.tunnels(h.att.db, on)
 	for _, t := range tunnels {
-		if t.row == nil || t.row.OFPort < 0 {
+		number, there := h.numberOf(t)
+		sure = sure && there
+		if number <= 0 {
 			continue
-		}
-		number := t.row.OFPort
-		if number == 0 {
-			sure = sure && !h.settling.active()
-			if number = t.row.OFPortRequest; number == 0 || sure {
-				continue
-			}
 		}
 		way := pipeline.Tunnel{OFPort: uint32(number), DHCPServer: roles[t.Peer].DHCPServer, Router: roles[t.Peer].Router}
 		if t.Carrier != "" {
@@ -171,6 +166,21 @@ func (h *host) network(b *bridge, id uint32) (pipeline.Network, bool) {
 		n.Stations = append(n.Stations, pipeline.Station{IP: s.IP, MAC: s.MAC})
 	}
 	return n, sure
+}
+
+// numberOf returns the OpenFlow port number of a tunnel, 0 if it has none. It
+// reports false while that is only the number which has been asked for.
+func (h *host) numberOf(t wantedTunnel) (number int64, there bool) {
+	switch {
+	case t.row == nil:
+		number = h.asking[t.Name]
+		return number, number == 0
+	case t.row.OFPort != 0:
+		return t.row.OFPort, true
+	case h.settling.active():
+		return t.row.OFPortRequest, false
+	}
+	return 0, true
 }
 
 func vifOn(ofport uint32, v topology.LocalVIF) pipeline.VIF {

@@ -52,6 +52,7 @@ type host struct {
 
 	wants      map[string]*wants   // see tunnelsWanted
 	dirty      map[string]struct{} // networks and carriers whose rows may be off
+	asking     map[string]int64    // numbers of ports that replace others and are about to be made, by name
 	kept       map[string]struct{} // those with ports that go once no flow uses them
 	complete   bool                // all rows must be looked at
 	settling   settling

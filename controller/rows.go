@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -38,9 +39,13 @@ func (h *host) write(ctx context.Context) bool {
 	wrote := false
 	if !h.settling.active() && h.retry.ready() {
 		p, looked := h.plan()
-		if shrinks(p) {
+		if len(h.kept) > 0 {
+			h.asking = numbersAsked(p)
+		}
+		if shrinks(p) || len(h.asking) > 0 {
 			wrote = h.flows(ctx)
 		}
+		h.asking = nil
 		if h.transact(ctx, p, looked) {
 			wrote = true
 		}
@@ -238,6 +243,24 @@ func (h *host) target() string {
 	return h.env.switchTarget(h.att.sess.LocalAddr().Addr())
 }
 
+// numbersAsked returns the OpenFlow port numbers that a plan asks for, by the
+// names of the ports.
+func numbersAsked(p plan.Plan) map[string]int64 {
+	numbers := map[string]int64{}
+	for _, g := range p.Groups {
+		for _, op := range g.Ops {
+			if op.Op != "insert" || op.Table != schema.TableInterface {
+				continue
+			}
+			name, _ := op.Row["name"].(string)
+			if n, ok := op.Row["ofport_request"].(int64); ok {
+				numbers[name] = n
+			}
+		}
+	}
+	return numbers
+}
+
 // shrinks reports whether a plan takes rows away and makes none.
 func shrinks(p plan.Plan) bool {
 	deletes := false
@@ -373,7 +396,11 @@ func (h *host) touch(name string) {
 		h.status.touch(name)
 		return
 	}
-	for _, network := range h.carriers[name].users() {
+	users := h.carriers[name].users()
+	if rest, shared := strings.CutPrefix(name, topology.TunnelPortsShared); shared {
+		users = append(users, h.carriers[topology.TunnelPortsFlow+rest].users()...) // see narrower
+	}
+	for _, network := range users {
 		h.dirtyFlows(network)
 		h.status.touch(network)
 	}

@@ -168,6 +168,8 @@ func (h *host) unfinished() string {
 		return "the next attempt, after a transaction that failed: " + h.errText()
 	case h.complete || len(h.dirty) > 0:
 		return "the next transaction"
+	case len(h.kept) > 0:
+		return "flows to leave the ports that are replaced"
 	}
 	for _, name := range slices.Sorted(maps.Keys(h.bridges)) {
 		b := h.bridges[name]
