@@ -283,20 +283,25 @@ func shrinks(p plan.Plan) bool {
 	return deletes
 }
 
-// transact sends a plan as one transaction; only if it is refused as a whole,
-// group by group, so that one that can't be done holds up no other.
+// transact sends a plan as one transaction, or as few as many deletions take;
+// only if it is refused as a whole, group by group, so that one that can't be done holds up no other.
 func (h *host) transact(ctx context.Context, p plan.Plan, l look) bool {
 	errs := map[string][]string{}
 	for _, pr := range p.Problems {
 		errs[pr.Network] = append(errs[pr.Network], pr.Text)
 	}
 	h.bridgeProblems(p.Problems)
-	ops := p.Ops(h.att.db)
-	if len(ops) > 0 {
+	batches := p.Batches(h.att.db)
+	if len(batches) > 0 {
 		h.status.setWaiting("its database to take a transaction")
 		steps := p.Steps()
 		h.log.Info("rows", zap.Int("steps", len(steps)), zap.Strings("first", steps[:min(len(steps), stepsLogged)]))
-		err := h.send(ctx, ops...)
+		var err error
+		for _, ops := range batches {
+			if err = h.send(ctx, ops...); err != nil {
+				break
+			}
+		}
 		if refused(err) {
 			err = nil
 			for _, g := range p.Groups {
@@ -319,7 +324,7 @@ func (h *host) transact(ctx context.Context, p plan.Plan, l look) bool {
 		}
 	}
 	h.noteErrors(l, errs)
-	if len(ops) > 0 {
+	if len(batches) > 0 {
 		if err := h.takeRows(ctx); err != nil {
 			h.att.sess.Close()
 			h.detach(err.Error())
@@ -346,7 +351,7 @@ func (h *host) transact(ctx context.Context, p plan.Plan, l look) bool {
 		h.retry = backoff{}
 	}
 	h.advance()
-	return len(ops) > 0
+	return len(batches) > 0
 }
 
 func (h *host) send(ctx context.Context, ops ...ovsdb.Operation) error {
