@@ -122,6 +122,9 @@ func (d *differ) fenceVIFs(g *Group, b *schema.Bridge, names []string) {
 		if p == nil || p.Name == b.Name || p.ExternalIDs[schema.KeyOwner] != "" {
 			continue
 		}
+		if schema.Underlay(d.db, b, p) {
+			delete(named, p.Name) // whoever named it: the host would be cut off
+		}
 		if v := vlansOf(p); named[p.Name] && v.equal(none()) || !named[p.Name] && v.equal(fenceOfVIF()) {
 			off = append(off, p)
 		}
