@@ -53,9 +53,14 @@ func (p *planner) badHosts(n *Network) (field, why string) {
 	return "", ""
 }
 
-// checkListing refuses another kind of a host where a network that lists it and
-// is not in the spec would be wrong then.
+// checkListing refuses another kind of a host where a network that lists it, or
+// a port behind it, and that is not in the spec would be wrong then.
 func (p *planner) checkListing(i int, host string) {
+	if port, of := p.checkBehind(host, nil); port != "" {
+		p.refuse(listHosts, i, host, "kind", "port %s is behind this host, and as an external one it would not be in the mesh of network %s: "+
+			"add it to the hosts of that, or delete the port", port, of)
+		return
+	}
 	for _, name := range slices.Sorted(slices.Values(p.in.networksOn[host])) {
 		if _, listed := p.nets[name]; listed {
 			continue
@@ -111,10 +116,32 @@ func (p *planner) checkPort(i int, r *Port) {
 		p.refuse(listPorts, i, r.Name, field, "has no effect in network %s, which is of profile: learning: "+
 			"leave it out, or use profile: programmed there", n.Name)
 	}
-	if h := r.Match.Host; h != "" && p.hostStays(h) && p.external(h) && !slices.Contains(n.Hosts, h) {
+	if h := r.Match.Host; h != "" && p.hostStays(h) && p.unreachable(r, n) {
 		p.refuse(listPorts, i, r.Name, "match.host", "%s is external and not in the mesh of network %s: "+
 			"add it to the hosts of that", h, n.Name)
 	}
+}
+
+// unreachable reports whether a port is behind an external host to which no
+// tunnel of its network leads: such a host joins only where it is listed.
+func (p *planner) unreachable(r *Port, n *NetworkRecord) bool {
+	return r.Match.Host != "" && p.external(r.Match.Host) && !slices.Contains(n.Hosts, r.Match.Host)
+}
+
+// checkBehind returns the first port, by name, that is behind a host, not in
+// the spec, and unreachable after the change; "" if there is none. With a
+// network given, only ports of that are looked at.
+func (p *planner) checkBehind(host string, network *NetworkRecord) (port, of string) {
+	for _, name := range slices.Sorted(slices.Values(p.in.portsOn[host])) {
+		r := p.in.ports[name]
+		if _, gone := slices.BinarySearch(p.c.DeletePorts, name); gone || p.ports[name] || network != nil && r.Network != network.Name {
+			continue
+		}
+		if n := p.network(r.Network); n != nil && p.unreachable(&r, n) {
+			return name, n.Name
+		}
+	}
+	return "", ""
 }
 
 // checkIPs claims a port's addresses, each of which one port of a network has.

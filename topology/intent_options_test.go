@@ -70,6 +70,12 @@ func TestRefusedCombinations(t *testing.T) {
 		{"a port behind an external host that no mesh reaches", "hosts: [{name: x, kind: external, endpoint: 10.0.0.9}]\n" + net + "bridge: br0}]",
 			"ports: [{name: p, network: a, match: {host: x, interface: eth0}, mac: '02:00:00:00:00:01'}]",
 			"ports[0].match.host: x is external and not in the mesh of network a: add it to the hosts of that"},
+		{"a network leaves an external host with a port", "hosts: [{name: x, kind: external, endpoint: 10.0.0.9}]\n" + net + "hosts: [x]}]\nports: [{name: p, network: a, match: {host: x, interface: eth0}}]",
+			net + "bridge: br0}]",
+			"networks[0].hosts: port p is behind external host x, which has to be listed for it: list it, or delete the port"},
+		{"a host with a port becomes external", "hosts: [{name: x}]\n" + net + "bridge: br0}]\nports: [{name: p, network: a, match: {host: x, interface: eth0}}]",
+			"hosts: [{name: x, kind: external, endpoint: 10.0.0.9}]",
+			"hosts[0].kind: port p is behind this host, and as an external one it would not be in the mesh of network a: add it to the hosts of that, or delete the port"},
 
 		{"allowed addresses in a learning network", "", learn + port + "allowedAddresses: [{ip: 10.1.1.1}]}]",
 			"ports[0].allowedAddresses: has no effect in network a, which is of profile: learning: leave it out, or use profile: programmed there"},

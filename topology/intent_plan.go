@@ -191,6 +191,12 @@ func (p *planner) planNetwork(i int, d *keyDraw, agreed *accordPlan) {
 	if field, why := p.badHosts(&r.Network); why != "" {
 		p.refuse(listNetworks, i, r.Name, field, "%s", why)
 	}
+	for _, h := range old.Hosts {
+		if port, _ := p.checkBehind(h, &r); port != "" {
+			p.refuse(listNetworks, i, r.Name, "hosts", "port %s is behind external host %s, which has to be listed for it: "+
+				"list it, or delete the port", port, h)
+		}
+	}
 	if known && r.Profile == ProfileLearning && old.Profile != ProfileLearning {
 		p.checkLearners(i, r.Name)
 	}

@@ -10,8 +10,8 @@ import (
 
 // TestIntentHoldsItsPromises walks through random specs, deletions and hosts
 // that dial in. After each step all that was handed out is unique and has
-// stayed with its holder, a second plan changes nothing, and what a restart
-// would load is the same intent.
+// stayed with its holder, a second plan changes nothing, what a restart would
+// load is the same intent, and an empty store takes what is exported.
 func TestIntentHoldsItsPromises(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		in, err := NewIntent(Saved{})
@@ -58,6 +58,11 @@ func TestIntentHoldsItsPromises(t *testing.T) {
 			}
 			if !c.Empty() {
 				t.Fatalf("a second time: %v", said(c))
+			}
+			// Step by step nothing comes about that would be refused at once.
+			export := in.Spec()
+			if _, err := newIntent(t).Plan(&export, nil, false); err != nil {
+				t.Fatalf("what is there would be refused in an empty store: %v", err)
 			}
 			// NewIntent refuses whatever is not unique.
 			loaded, err := NewIntent(saved(in))

@@ -10,7 +10,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func newIntent(t testing.TB) *Intent {
+func newIntent(t interface {
+	Helper()
+	Fatal(...any)
+}) *Intent {
 	t.Helper()
 	in, err := NewIntent(Saved{})
 	if err != nil {

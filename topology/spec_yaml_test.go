@@ -52,6 +52,10 @@ func anySpec(t *rapid.T) *Spec {
 		if n := rapid.IntRange(0, 5).Draw(t, "endpoint"); n > 0 && unique("endpoint", n) {
 			h.Endpoint = netip.AddrFrom4([4]byte{10, 0, 0, byte(n)})
 		}
+		if h.Endpoint.IsValid() && rapid.Bool().Draw(t, "external") {
+			h.Kind, h.SystemID = KindExternal, ""
+		}
+		h.UnderlayMTU = rapid.SampledFrom([]int{0, 0, 576, 9000}).Draw(t, "underlayMTU")
 		hosts = append(hosts, h.Name)
 		s.Hosts = append(s.Hosts, h)
 	}
@@ -61,13 +65,17 @@ func anySpec(t *rapid.T) *Spec {
 			n.Key = key
 		}
 		n.Tenant = rapid.SampledFrom([]string{"", "acme", "true", "null", "~", "a: b", "# c", "ü", "'", "0x1", "-", "[x"}).Draw(t, "tenant")
+		n.Bridge = rapid.SampledFrom([]string{"", "br0", "br1", "br2"}).Draw(t, "bridge")
 		if len(hosts) > 0 && rapid.Bool().Draw(t, "with hosts") {
-			n.Bridge, n.Hosts = "br0", []string{hosts[0]}
+			n.Hosts = []string{hosts[0]}
+			n.CreateBridge = n.Bridge != "" && rapid.Bool().Draw(t, "createBridge")
 		}
+		n.DatapathType = rapid.SampledFrom([]string{"", "", "netdev"}).Draw(t, "datapathType")
 		if rapid.Bool().Draw(t, "insecure") {
 			off := false
 			n.PortSecurity = &off
 		}
+		anyOptions(t, &n)
 		s.Networks = append(s.Networks, n)
 		if rapid.Bool().Draw(t, "port") {
 			s.Ports = append(s.Ports, Port{
@@ -76,9 +84,42 @@ func anySpec(t *rapid.T) *Spec {
 				MAC:   MAC{0x02, 0, 0, 0, 0, byte(i)},
 				IPs:   []netip.Addr{netip.MustParseAddr("10.1.1.1"), netip.MustParseAddr("fd00::1")},
 			})
+			p := &s.Ports[len(s.Ports)-1]
+			if rapid.Bool().Draw(t, "elsewhere") {
+				p.Network = fmt.Sprint(rapid.IntRange(1, 9).Draw(t, "network"))
+			}
+			if len(hosts) > 0 && rapid.Bool().Draw(t, "on host") {
+				p.Match = PortMatch{Host: hosts[0], Interface: "vif" + n.Name}
+				if rapid.Bool().Draw(t, "listed") {
+					p.Network = n.Name
+					s.Networks[len(s.Networks)-1].Hosts = hosts[:1:1]
+				}
+			}
+			if rapid.Bool().Draw(t, "floating") {
+				p.AllowedAddresses = []Address{{IP: netip.MustParseAddr("10.1.1.9")}, {MAC: MAC{0, 0, 0x5e, 0, 1, 9}, IP: netip.MustParseAddr("fd00::9")}}
+			}
+			p.DHCPServer, p.Router = rapid.Bool().Draw(t, "dhcpServer"), rapid.Bool().Draw(t, "router")
 		}
 	}
 	return s
+}
+
+// anyOptions draws how a network is carried: options that go together.
+func anyOptions(t *rapid.T, n *Network) {
+	n.MTU = rapid.SampledFrom([]int{0, 0, 68, 1400, 65535}).Draw(t, "mtu")
+	if rapid.IntRange(0, 3).Draw(t, "learns") == 0 {
+		n.Profile, n.BFD = ProfileLearning, rapid.Bool().Draw(t, "bfd")
+		return
+	}
+	n.Profile = rapid.SampledFrom([]string{"", ProfileProgrammed}).Draw(t, "profile")
+	n.Broadcast = rapid.SampledFrom([]string{"", BroadcastSplitHorizon, BroadcastDrop}).Draw(t, "broadcast")
+	n.UnknownUnicast = rapid.SampledFrom([]string{"", UnknownUnicastFlood, UnknownUnicastDrop}).Draw(t, "unknownUnicast")
+	n.TunnelPorts = rapid.SampledFrom([]string{"", TunnelPortsPerNetwork, TunnelPortsShared, TunnelPortsFlow}).Draw(t, "tunnelPorts")
+	n.TakeBridge = rapid.Bool().Draw(t, "takeBridge")
+	n.BFD = n.TunnelPorts != TunnelPortsFlow && rapid.Bool().Draw(t, "bfd")
+	if n.Encap == VXLAN {
+		n.DstPort = rapid.SampledFrom([]uint16{0, 4789, 8472}).Draw(t, "dstPort")
+	}
 }
 
 func TestSpecIsReadBackAsWritten(t *testing.T) {
