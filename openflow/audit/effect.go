@@ -2,6 +2,7 @@ package audit
 
 import (
 	"fmt"
+	"net/netip"
 
 	"ovsmesh/openflow/flow"
 	"ovsmesh/openflow/pipeline"
@@ -16,7 +17,7 @@ func (l *look) lack(w *flow.Flow) string {
 	case pipeline.ClassifyVIF:
 		return port + " can send nothing"
 	case pipeline.ClassifyTunnel:
-		return fmt.Sprintf("nothing from %s arrives at %s", port, l.Host)
+		return fmt.Sprintf("nothing from %s arrives at %s", l.peer(w), l.Host)
 	case pipeline.BroadcastDrop:
 		return l.unguarded(w)
 	case pipeline.Security:
@@ -45,7 +46,69 @@ func (l *look) lack(w *flow.Flow) string {
 	case pipeline.FloodFromTunnel:
 		return "broadcast from other hosts reaches nobody on " + l.Host
 	}
+	return l.lackOption(w, port)
+}
+
+// lackOption is lack for the flows that come with a network's options.
+func (l *look) lackOption(w *flow.Flow, port string) string {
+	switch pipeline.ReasonOf(w.Cookie) {
+	case pipeline.Pass:
+		return "VMs on " + l.Host + " can send nothing"
+	case pipeline.HostNormal:
+		return fmt.Sprintf("%s itself is cut off from what is at %s", l.Host, port)
+	case pipeline.SecurityDrop:
+		return port + " can send with addresses of others"
+	case pipeline.Stolen:
+		return "VMs whose addresses are not known may send with those of others"
+	case pipeline.AskOwner:
+		return port + " is told that its own address is taken"
+	case pipeline.AnswerARP, pipeline.DirectND:
+		return fmt.Sprintf("VMs on %s ask all hosts for %s", l.Host, address(w))
+	case pipeline.UnknownDrop:
+		return "nothing while the switch itself drops what no flow matches"
+	case pipeline.FloodHome:
+		return "broadcast from VMs on " + l.Host + " goes to other hosts, too"
+	case pipeline.FloodDrop:
+		return "broadcast from other hosts reaches VMs on " + l.Host
+	case pipeline.DiscoveryFromVIF, pipeline.DiscoveryFromTunnel:
+		return "DHCP and router solicitations of VMs do not reach who serves them on another host"
+	case pipeline.ServiceFromVIF, pipeline.ServiceFromTunnel:
+		return "VMs on other hosts than the server's miss what DHCP servers and routers tell all"
+	case pipeline.Normal, pipeline.LearnVIF:
+		return "VMs on " + l.Host + " can send nothing, or broadcast of theirs is lost"
+	case pipeline.LearnToVIFs:
+		return "broadcast may be lost on " + l.Host
+	case pipeline.LearnTunnel:
+		return fmt.Sprintf("broadcast from %s is lost on %s, and where VMs are there is not learned", l.peer(w), l.Host)
+	case pipeline.LearnEcho:
+		return "VMs on " + l.Host + " see frames that are for switches only"
+	}
 	return "frames may be lost"
+}
+
+// peer names whom a tunnel's frames come from, of a port that leads to several
+// by the address.
+func (l *look) peer(f *flow.Flow) string {
+	for _, n := range []flow.Name{flow.TunSrc, flow.TunIPv6Src} {
+		if x, ok := f.Match.Get(n.Field()); ok {
+			if ip, ok := netip.AddrFromSlice([]byte(x.Value)); ok {
+				return ip.String()
+			}
+		}
+	}
+	return l.port(f)
+}
+
+// address is the IP address that a flow of ARP or neighbour discovery is about.
+func address(f *flow.Flow) string {
+	for _, n := range []flow.Name{flow.ARPTPA, flow.NDTarget} {
+		if x, ok := f.Match.Get(n.Field()); ok {
+			if ip, ok := netip.AddrFromSlice([]byte(x.Value)); ok {
+				return ip.String()
+			}
+		}
+	}
+	return "an address"
 }
 
 // unguarded says what follows from the loss of a tunnel's broadcast drop, which
