@@ -234,7 +234,7 @@ ports: [{name: p, network: a, match: {host: x, interface: i}}]`, false)
 
 func TestPlanRegister(t *testing.T) {
 	in := newIntent(t)
-	apply(t, in, "hosts: [{name: xen1}, {name: xen2, systemID: taken}]", false)
+	apply(t, in, "hosts: [{name: xen1}, {name: xen2, systemID: taken}, {name: switch7, kind: external, endpoint: 10.0.0.7}]", false)
 	for _, tc := range []struct {
 		facts      HostFacts
 		name       string // "" is refused
@@ -246,6 +246,9 @@ func TestPlanRegister(t *testing.T) {
 		{facts: HostFacts{SystemID: "a\nb"}, want: "holds a control or invalid character"},
 		{facts: HostFacts{SystemID: strings.Repeat("x", 300)}, want: "is longer than 255 bytes"},
 		{facts: HostFacts{SystemID: "a_b", Hostname: "!"}, want: "name it in a spec"},
+		{facts: HostFacts{SystemID: "s7", Hostname: "switch7"}, want: "conflict: a host that dials in can't be host switch7, which is external in the spec: make that one kind: managed, or add a host of another name with this one's system-id"},
+		{facts: HostFacts{SystemID: "s7", Hostname: "Switch7.example.org"}, want: "can't be host switch7, which is external"},
+		{facts: HostFacts{SystemID: "SWITCH7", Hostname: "!"}, want: "can't be host switch7, which is external"},
 		{facts: HostFacts{SystemID: "s1", Hostname: "XEN1.example.org"}, name: "xen1"},
 		{facts: HostFacts{SystemID: "s1", Hostname: "other"}, name: "xen1", empty: true},
 		{facts: HostFacts{SystemID: "taken", Hostname: "xen1"}, name: "xen2", empty: true},
@@ -276,6 +279,20 @@ func TestPlanRegister(t *testing.T) {
 		if got, ok := in.HostByID(r.ID); !ok || got.Name != tc.name {
 			t.Errorf("%+v: its ID is that of %+v", tc.facts, got)
 		}
+	}
+
+	// One that had dialled in becomes external: it is not let in any longer, and
+	// is, by its former system-id, once it is managed again.
+	apply(t, in, "hosts: [{name: xen1, kind: external, endpoint: 10.0.0.1}]", false)
+	if r, _ := in.Host("xen1"); r.SystemID != "" {
+		t.Errorf("an external host has system-id %q", r.SystemID)
+	}
+	if _, r, err := in.PlanRegister(HostFacts{SystemID: "s1", Hostname: "xen1"}); !errors.Is(err, ErrConflict) {
+		t.Errorf("got %+v and error %v, want a conflict", r, err)
+	}
+	apply(t, in, "hosts: [{name: xen1}]", false)
+	if _, r, err := in.PlanRegister(HostFacts{SystemID: "s1", Hostname: "xen1"}); err != nil || r.Name != "xen1" || r.SystemID != "s1" {
+		t.Errorf("got %+v and error %v", r, err)
 	}
 
 	// What dialled in outlives a prune; the spec that names it takes it over

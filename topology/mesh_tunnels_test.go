@@ -27,11 +27,23 @@ func onHost(self int, encap Encap, members ...Member) *OnHost {
 	}
 }
 
+// with changes how the network is carried.
+func (on *OnHost) with(change func(*NetworkView)) *OnHost {
+	change(on.Net)
+	return on
+}
+
 func TestTunnels(t *testing.T) {
 	xen1, xen2, xen3 := member("xen1", 1, "10.0.0.1"), member("xen2", 2, "10.0.0.2"), member("xen3", 3, "fd00::3")
 	lost := member("xen4", 4, "")
 	named := xen1
 	named.Explicit = true
+	foreign := member("switch7", 7, "10.0.0.7")
+	foreign.External = true
+	bfd := func(n *NetworkView) { n.BFD = true }
+	shared := func(n *NetworkView) { n.TunnelPorts = TunnelPortsShared }
+	flow := func(n *NetworkView) { n.TunnelPorts, n.BFD = TunnelPortsFlow, true }
+	iana := func(n *NetworkView) { n.DstPort = DefaultVXLANPort }
 	ip := netip.MustParseAddr
 	tests := []struct {
 		name     string
@@ -60,6 +72,35 @@ func TestTunnels(t *testing.T) {
 		{"address families", onHost(0, GRE, xen1, xen3), []Tunnel{}, []TunnelProblem{
 			{Name: "t103-1-3", Peer: "xen3", PeerID: 3, Text: "endpoint 10.0.0.1 of host xen1 and endpoint fd00::3 of host xen3 are of different address families"},
 		}},
+		{"BFD, which an external endpoint does not speak", onHost(0, GRE, xen1, xen2, foreign).with(bfd), []Tunnel{
+			{Name: "t103-1-2", Encap: GRE, Key: 103, Peer: "xen2", PeerID: 2, RemoteIP: ip("10.0.0.2"), BFD: true},
+			{Name: "t103-1-7", Encap: GRE, Key: 103, Peer: "switch7", PeerID: 7, RemoteIP: ip("10.0.0.7")},
+		}, nil},
+		{"on an external host", onHost(1, GRE, xen1, foreign, lost), nil, nil},
+		{"shared, GRE", onHost(0, GRE, named, xen2, lost).with(shared).with(bfd), []Tunnel{
+			{Name: "sg-1-2", Carrier: "shared/gre", Encap: GRE, Key: 103, Peer: "xen2", PeerID: 2, RemoteIP: ip("10.0.0.2"), LocalIP: ip("10.0.0.1"), BFD: true},
+		}, []TunnelProblem{
+			{Name: "sg-1-4", Peer: "xen4", PeerID: 4, Text: "host xen4: no endpoint is known"},
+		}},
+		{"shared, VXLAN", onHost(0, VXLAN, xen1, xen2).with(shared).with(iana), []Tunnel{
+			{Name: "sv-1-2", Carrier: "shared/vxlan", Encap: VXLAN, Key: 103, Peer: "xen2", PeerID: 2, RemoteIP: ip("10.0.0.2"), DstPort: 4789},
+		}, nil},
+		// printf sv4790-1-2 | sha256sum
+		{"shared, VXLAN on another port", onHost(0, VXLAN, xen1, xen2).with(shared), []Tunnel{
+			{Name: "sv6ca9aee06c42b", Carrier: "shared/vxlan:4790", Encap: VXLAN, Key: 103, Peer: "xen2", PeerID: 2, RemoteIP: ip("10.0.0.2"), DstPort: 4790},
+		}, nil},
+		{"flow, GRE, without BFD", onHost(1, GRE, xen1, xen2, foreign).with(flow), []Tunnel{
+			{Name: "fg0", Carrier: "flow/gre", Encap: GRE, Key: 103, Peer: "xen1", PeerID: 1, RemoteIP: ip("10.0.0.1")},
+			{Name: "fg0", Carrier: "flow/gre", Encap: GRE, Key: 103, Peer: "switch7", PeerID: 7, RemoteIP: ip("10.0.0.7")},
+		}, nil},
+		{"flow, VXLAN", onHost(1, VXLAN, xen1, xen2, xen3).with(flow).with(iana), []Tunnel{
+			{Name: "fv4789", Carrier: "flow/vxlan", Encap: VXLAN, Key: 103, Peer: "xen1", PeerID: 1, RemoteIP: ip("10.0.0.1"), DstPort: 4789},
+		}, []TunnelProblem{
+			{Name: "fv4789", Peer: "xen3", PeerID: 3, Text: "endpoint 10.0.0.2 of host xen2 and endpoint fd00::3 of host xen3 are of different address families"},
+		}},
+		{"flow, VXLAN on another port", onHost(1, VXLAN, xen1, xen2).with(flow), []Tunnel{
+			{Name: "fv4790", Carrier: "flow/vxlan:4790", Encap: VXLAN, Key: 103, Peer: "xen1", PeerID: 1, RemoteIP: ip("10.0.0.1"), DstPort: 4790},
+		}, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -42,6 +43,54 @@ func TestTunnelNamesFitAndAreUnique(t *testing.T) {
 					t.Fatalf("%s is the name of two tunnels: %v and key %d to %d", name, other, key, peer)
 				}
 				seen[name] = [2]any{key, peer}
+			}
+		}
+	}
+}
+
+func TestCarrierPort(t *testing.T) {
+	tests := []struct {
+		mode       string
+		encap      Encap
+		dstPort    uint16
+		self, peer int
+		want       string
+	}{
+		{TunnelPortsShared, GRE, 0, 1, 2, "sg-1-2"},
+		{TunnelPortsShared, VXLAN, 0, 1, 2, "sv-1-2"},
+		{TunnelPortsShared, VXLAN, 4789, 10000, 100001, "sv-10000-100001"},
+		// printf sg-100000-100001 | sha256sum
+		{TunnelPortsShared, GRE, 0, 100000, 100001, "sg7d233d3658894"},
+		// printf sv65535-1-2 | sha256sum
+		{TunnelPortsShared, VXLAN, 65535, 1, 2, "sv19388b995fb71"},
+		{TunnelPortsFlow, GRE, 0, 1, 2, "fg0"},
+		{TunnelPortsFlow, VXLAN, 0, 1, 2, "fv4789"},
+		{TunnelPortsFlow, VXLAN, 65535, 1, 2, "fv65535"},
+	}
+	for _, tt := range tests {
+		if got := carrierPort(tt.mode, tt.encap, tt.dstPort, tt.self, tt.peer); got != tt.want {
+			t.Errorf("carrierPort(%s, %s, %d, %d, %d) = %s, want %s", tt.mode, tt.encap, tt.dstPort, tt.self, tt.peer, got, tt.want)
+		}
+	}
+}
+
+func TestSharedPortNamesFitAndAreUnique(t *testing.T) {
+	seen := map[string]string{}
+	for _, self := range []int{1, 11, 111111} {
+		for peer := 1; peer <= 2000; peer++ {
+			for _, of := range []struct {
+				encap   Encap
+				dstPort uint16
+			}{{GRE, 0}, {VXLAN, 4789}, {VXLAN, 8472}} {
+				name := carrierPort(TunnelPortsShared, of.encap, of.dstPort, self, peer)
+				port := fmt.Sprint(of, self, peer)
+				if len(name) > 15 || !strings.HasPrefix(name, map[Encap]string{GRE: "sg", VXLAN: "sv"}[of.encap]) {
+					t.Fatalf("%s is no name for %s", name, port)
+				}
+				if other, ok := seen[name]; ok {
+					t.Fatalf("%s is the name of two ports: %s and %s", name, other, port)
+				}
+				seen[name] = port
 			}
 		}
 	}
