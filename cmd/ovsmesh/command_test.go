@@ -113,6 +113,8 @@ func TestGolden(t *testing.T) {
 		{"unknown-flag", "audit --netwrok blue", ""},
 		{"complete-kind", "__complete get h", ""},
 		{"complete-name", "__complete get network b", ""},
+		{"complete-watch", "__complete topology w", ""},
+		{"complete-watch-network", "__complete topology watch --network r", ""},
 		{"complete-flag", "__complete audit --host x", ""},
 	}
 	for _, tt := range tests {
@@ -171,7 +173,7 @@ func TestNoServer(t *testing.T) {
 
 func TestHelpTeaches(t *testing.T) {
 	for _, args := range []string{"--help", "apply --help", "get --help", "delete --help", "export --help", "topology --help",
-		"topology tunnels --help", "audit --help", "host join --help", "host leave --help"} {
+		"topology tunnels --help", "topology watch --help", "audit --help", "host join --help", "host leave --help"} {
 		got := command(t, nil, "", strings.Fields(args)...)
 		if got.code != 0 || !strings.Contains(got.stdout, "Examples:\n  ovsmesh ") || got.stderr != "" {
 			t.Errorf("%s: exit %d, no examples in:\n%s%s", args, got.code, got.stdout, got.stderr)

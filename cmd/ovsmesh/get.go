@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ovsmesh/controller/api"
+	"ovsmesh/topology"
 )
 
 func newGetCommand(g *globals) *cobra.Command {
@@ -100,18 +101,22 @@ func prefixed(name string, problems []string) []string {
 }
 
 // writeProblems prints what is wrong below a table; nothing where all is well.
-func writeProblems(w io.Writer, problems []string) error {
-	if len(problems) == 0 {
+func writeProblems(w io.Writer, problems []string) error { return writeList(w, "Problems", problems) }
+
+// writeList prints lines under a title; nothing where there are none.
+func writeList(w io.Writer, title string, lines []string) error {
+	if len(lines) == 0 {
 		return nil
 	}
-	_, err := fmt.Fprintf(w, "\nProblems:\n  %s\n", strings.Join(problems, "\n  "))
+	_, err := fmt.Fprintf(w, "\n%s:\n  %s\n", title, strings.Join(lines, "\n  "))
 	return err
 }
 
 func networkTable(networks []api.NetworkObject, wide bool) *table {
 	t := newTable("NAME", "TENANT", "ENCAP", "KEY", "HOSTS", "PORTS", "TUNNELS", "STATE")
 	if wide {
-		t = newTable("NAME", "TENANT", "ENCAP", "KEY", "HOSTS", "PORTS", "TUNNELS", "STATE", "BRIDGE", "PROFILE", "BROADCAST", "KEY-FROM", "ID")
+		t = newTable("NAME", "TENANT", "ENCAP", "KEY", "HOSTS", "PORTS", "TUNNELS", "STATE", "BRIDGE", "PROFILE", "BROADCAST",
+			"KEY-FROM", "ID", "UNKNOWN", "TUNNEL-PORTS", "BFD")
 	}
 	slices.SortFunc(networks, func(a, b api.NetworkObject) int { return strings.Compare(a.Name, b.Name) })
 	for _, n := range networks {
@@ -123,7 +128,8 @@ func networkTable(networks []api.NetworkObject, wide bool) *table {
 			if n.Status.AutoKey {
 				from = "pool"
 			}
-			row = append(row, networkBridge(n), n.Profile, n.Broadcast, from, strconv.FormatUint(uint64(n.Status.ID), 10))
+			row = append(row, networkBridge(n), n.Profile, n.Broadcast, from, strconv.FormatUint(uint64(n.Status.ID), 10),
+				n.UnknownUnicast, n.TunnelPorts, yesNo(n.BFD))
 		}
 		t.add(row...)
 	}
@@ -145,7 +151,7 @@ func hostTable(hosts []api.HostObject, wide bool) *table {
 	}
 	slices.SortFunc(hosts, func(a, b api.HostObject) int { return strings.Compare(a.Name, b.Name) })
 	for _, h := range hosts {
-		row := []string{h.Name, strconv.Itoa(h.ID), h.Status.Endpoint, yesNo(h.Status.Connected),
+		row := []string{h.Name, strconv.Itoa(h.ID), h.Status.Endpoint, connectedWord(h.Kind, h.Status.Connected),
 			some(h.Status.Networks, wide), h.Status.OVSVersion, hostWord(h)}
 		if wide {
 			by := "spec"
@@ -163,7 +169,7 @@ func hostWord(h api.HostObject) string {
 	switch {
 	case h.Status.Left:
 		return "left"
-	case h.Kind == "external":
+	case h.Kind == topology.KindExternal:
 		return "external"
 	case !h.Status.Connected:
 		return "disconnected"
@@ -176,7 +182,7 @@ func hostWord(h api.HostObject) string {
 func portTable(ports []api.PortObject, wide bool) *table {
 	t := newTable("NAME", "NETWORK", "MAC", "WHERE")
 	if wide {
-		t = newTable("NAME", "NETWORK", "MAC", "WHERE", "IPS", "MATCH")
+		t = newTable("NAME", "NETWORK", "MAC", "WHERE", "IPS", "MATCH", "ALLOWED", "SERVES")
 	}
 	slices.SortFunc(ports, func(a, b api.PortObject) int { return strings.Compare(a.Name, b.Name) })
 	for _, p := range ports {
@@ -192,11 +198,37 @@ func portTable(ports []api.PortObject, wide bool) *table {
 			row[3] = "not found on any host"
 		}
 		if wide {
-			row = append(row, strings.Join(ips, ","), matchText(p))
+			row = append(row, strings.Join(ips, ","), matchText(p), allowedText(p), servesText(p))
 		}
 		t.add(row...)
 	}
 	return t
+}
+
+// allowedText returns the further addresses that a port may use: MAC=IP, or the
+// IP alone where it goes with the port's own MAC.
+func allowedText(p api.PortObject) string {
+	var out []string
+	for _, a := range p.AllowedAddresses {
+		if a.MAC.IsZero() {
+			out = append(out, a.IP.String())
+		} else {
+			out = append(out, a.MAC.String()+"="+a.IP.String())
+		}
+	}
+	return strings.Join(out, ",")
+}
+
+// servesText says what of others' broadcast a port gets.
+func servesText(p api.PortObject) string {
+	var out []string
+	if p.DHCPServer {
+		out = append(out, "dhcp")
+	}
+	if p.Router {
+		out = append(out, "router")
+	}
+	return strings.Join(out, ",")
 }
 
 func matchText(p api.PortObject) string {

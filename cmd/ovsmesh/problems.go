@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"ovsmesh/controller/api"
+	"ovsmesh/topology"
 )
 
 // problemsShown is how many tunnels' errors a topology lists: one cause often
@@ -47,7 +48,7 @@ func topologyProblems(top api.Topology) []string {
 
 func hostProblems(h api.TopologyHost) []string {
 	out := prefixed(h.Name, h.Problems)
-	if h.Left {
+	if h.Left || h.Kind == topology.KindExternal {
 		return out // as its operator wanted
 	}
 	if !h.Connected {
@@ -66,6 +67,15 @@ func hostProblems(h api.TopologyHost) []string {
 		case !b.Connected:
 			out = append(out, fmt.Sprintf("%s: bridge %s has no OpenFlow connection: look at the way from there to this controller's port 6653", h.Name, b.Name))
 		}
+	}
+	return out
+}
+
+// topologyWarnings returns what works, but not as VMs expect, and what to do.
+func topologyWarnings(top api.Topology) []string {
+	var out []string
+	for _, n := range top.Networks {
+		out = append(out, prefixed(n.Name, n.Warnings)...)
 	}
 	return out
 }

@@ -25,6 +25,7 @@ func startServer(t *testing.T) string {
 	for _, kind := range append(kinds(), "topology", "export", "inventory", "version") {
 		mux.HandleFunc("GET /v1/"+kind, func(w http.ResponseWriter, _ *http.Request) { answerFile(t, w, kind) })
 	}
+	mux.HandleFunc("GET /v1/events", serveEvents)
 	mux.HandleFunc("GET /v1/hosts/{name}", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusNotFound, api.Error{Message: "there is no host nosuch"})
 	})
@@ -61,6 +62,26 @@ func startServer(t *testing.T) string {
 	s := httptest.NewServer(mux)
 	t.Cleanup(s.Close)
 	return s.URL
+}
+
+// serveEvents sends the events of testdata/api/events.txt, and then nothing until
+// the client leaves. A reader that comes back gets a reset.
+func serveEvents(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	b, err := os.ReadFile(filepath.Join("testdata", "api", "events.txt"))
+	if err != nil {
+		panic(err)
+	}
+	if last := r.Header.Get("Last-Event-ID"); last != "" {
+		b = fmt.Appendf(nil, "id: 90%s\nevent: reset\ndata: {\"id\":90%s,\"time\":\"2026-01-02T03:04:09Z\",\"kind\":\"reset\"}\n\n", last, last)
+	}
+	if _, err := w.Write(b); err != nil {
+		return
+	}
+	if err := http.NewResponseController(w).Flush(); err != nil {
+		return
+	}
+	<-r.Context().Done()
 }
 
 func serveApply(w http.ResponseWriter, r *http.Request) {

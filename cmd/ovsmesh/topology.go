@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ovsmesh/controller/api"
+	"ovsmesh/topology"
 )
 
 func newTopologyCommand(g *globals) *cobra.Command {
@@ -21,10 +22,13 @@ func newTopologyCommand(g *globals) *cobra.Command {
 		Short: "Show every network's mesh and every host, and what is wrong",
 		Long: `Shows per tenant and network which hosts are in the mesh, how many of its tunnel
 ends are up of those wanted and how many VM ports it has; then the hosts with
-their bridges and flows; then what is wrong and what to do about it.`,
+their bridges and flows; then what is wrong and what to do about it, and what
+works but not as VMs expect. With -o wide also the MTU that VMs can use, what the
+networks' options are, and every bridge.`,
 		Example: `  ovsmesh topology
   ovsmesh topology --tenant acme -o wide
   ovsmesh topology tunnels --down
+  ovsmesh topology watch --network blue
   ovsmesh topology -o json | jq '.networks[] | select(.inSync | not)'`,
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
@@ -53,7 +57,7 @@ their bridges and flows; then what is wrong and what to do about it.`,
 	cmd.RegisterFlagCompletionFunc("network", g.completeNames(api.KindNetworks))
 	cmd.RegisterFlagCompletionFunc("host", g.completeNames(api.KindHosts))
 	cmd.RegisterFlagCompletionFunc("tenant", g.completeTenants)
-	cmd.AddCommand(newTunnelsCommand(g, &req))
+	cmd.AddCommand(newTunnelsCommand(g, &req), newWatchCommand(g, &req))
 	return cmd
 }
 
@@ -114,6 +118,13 @@ func sortTopology(t *api.Topology) {
 }
 
 func writeTopology(w io.Writer, top api.Topology, wide bool) error {
+	if err := writeTables(w, top, wide); err != nil {
+		return err
+	}
+	return writeNotes(w, top)
+}
+
+func writeTables(w io.Writer, top api.Topology, wide bool) error {
 	tables := []*table{topologyNetworks(top.Networks, wide), topologyHosts(top.Hosts, wide)}
 	if wide {
 		tables = append(tables, topologyBridges(top.Hosts))
@@ -131,23 +142,44 @@ func writeTopology(w io.Writer, top api.Topology, wide bool) error {
 			return err
 		}
 	}
-	return writeProblems(w, topologyProblems(top))
+	return nil
+}
+
+// writeNotes writes what is wrong, and what works but not as VMs expect.
+func writeNotes(w io.Writer, top api.Topology) error {
+	if err := writeProblems(w, topologyProblems(top)); err != nil {
+		return err
+	}
+	return writeList(w, "Warnings", topologyWarnings(top))
 }
 
 func topologyNetworks(networks []api.TopologyNetwork, wide bool) *table {
 	t := newTable("TENANT", "NETWORK", "ENCAP", "KEY", "HOSTS", "TUNNELS", "PORTS", "STATE")
 	if wide {
-		t = newTable("TENANT", "NETWORK", "ENCAP", "KEY", "HOSTS", "TUNNELS", "PORTS", "STATE", "PROFILE", "BRIDGES")
+		t = newTable("TENANT", "NETWORK", "ENCAP", "KEY", "HOSTS", "TUNNELS", "PORTS", "STATE",
+			"PROFILE", "BRIDGES", "MTU", "TUNNEL-PORTS", "BROADCAST", "UNKNOWN")
 	}
 	for _, n := range networks {
 		row := []string{n.Tenant, n.Name, string(n.Encap), key(n.Key), some(n.Hosts, wide),
 			upOf(n.TunnelsUp, n.TunnelsWanted) + " up", strconv.Itoa(n.Ports), networkWord(n)}
 		if wide {
-			row = append(row, n.Profile, strings.Join(tunnelBridges(n), ","))
+			row = append(row, n.Profile, strings.Join(tunnelBridges(n), ","),
+				mtuText(n.MTU, n.MTUAssumed), n.TunnelPorts, n.Broadcast, n.UnknownUnicast)
 		}
 		t.add(row...)
 	}
 	return t
+}
+
+// mtuText marks an MTU that follows from what is only assumed.
+func mtuText(mtu int, assumed bool) string {
+	switch {
+	case mtu == 0:
+		return ""
+	case assumed:
+		return strconv.Itoa(mtu) + " (assumed)"
+	}
+	return strconv.Itoa(mtu)
 }
 
 // tunnelBridges returns the names of the bridges that carry a network.
@@ -180,13 +212,17 @@ func networkWord(n api.TopologyNetwork) string {
 	case len(n.Hosts) == 0:
 		return "no members"
 	}
-	return syncWord(n.InSync, n.Problems)
+	word := syncWord(n.InSync, n.Problems)
+	if len(n.Warnings) > 0 {
+		word += ", " + plural(len(n.Warnings), "warning")
+	}
+	return word
 }
 
 func topologyHosts(hosts []api.TopologyHost, wide bool) *table {
 	t := newTable("HOST", "ID", "ENDPOINT", "CONNECTED", "OVS", "BRIDGES", "FLOWS", "STATE")
 	if wide {
-		t = newTable("HOST", "ID", "ENDPOINT", "CONNECTED", "OVS", "BRIDGES", "FLOWS", "STATE", "SYSTEM-ID")
+		t = newTable("HOST", "ID", "ENDPOINT", "CONNECTED", "OVS", "BRIDGES", "FLOWS", "STATE", "SYSTEM-ID", "UNDERLAY-MTU")
 	}
 	for _, h := range hosts {
 		var names []string
@@ -200,10 +236,10 @@ func topologyHosts(hosts []api.TopologyHost, wide bool) *table {
 		if len(h.Bridges) > 0 {
 			flows = upOf(installed, wanted)
 		}
-		row := []string{h.Name, strconv.Itoa(h.ID), h.Endpoint, yesNo(h.Connected), h.OVSVersion,
+		row := []string{h.Name, strconv.Itoa(h.ID), h.Endpoint, connectedWord(h.Kind, h.Connected), h.OVSVersion,
 			some(names, wide), flows, topologyHostWord(h)}
 		if wide {
-			row = append(row, h.SystemID)
+			row = append(row, h.SystemID, mtuText(h.UnderlayMTU, h.UnderlayMTUAssumed))
 		}
 		t.add(row...)
 	}
@@ -214,10 +250,21 @@ func topologyHostWord(h api.TopologyHost) string {
 	switch {
 	case h.Left:
 		return "left"
+	case h.Kind == topology.KindExternal:
+		return "external"
 	case !h.Connected:
 		return "disconnected"
 	}
 	return syncWord(h.InSync, hostProblems(h))
+}
+
+// connectedWord says in a cell whether a host is connected; nothing of one that
+// never will be.
+func connectedWord(kind string, connected bool) string {
+	if kind == topology.KindExternal {
+		return ""
+	}
+	return yesNo(connected)
 }
 
 func topologyBridges(hosts []api.TopologyHost) *table {

@@ -75,7 +75,7 @@ func noTunnels(all int) string {
 func tunnelTable(rows []tunnelRow, wide bool) *table {
 	t := newTable("NETWORK", "FROM", "TO", "PORT", "REMOTE", "STATE", "ERROR")
 	if wide {
-		t = newTable("NETWORK", "FROM", "TO", "PORT", "REMOTE", "STATE", "TENANT", "BRIDGE", "ENCAP", "KEY", "LOCAL", "OFPORT", "ERROR")
+		t = newTable("NETWORK", "FROM", "TO", "PORT", "REMOTE", "STATE", "TENANT", "BRIDGE", "ENCAP", "KEY", "LOCAL", "OFPORT", "MTU", "BFD", "ERROR")
 	}
 	for _, r := range rows {
 		row := []string{r.Network, r.From, r.To, r.Port, r.RemoteIP, r.State}
@@ -84,7 +84,7 @@ func tunnelTable(rows []tunnelRow, wide bool) *table {
 			if r.OFPort != 0 {
 				ofport = strconv.FormatInt(r.OFPort, 10)
 			}
-			row = append(row, r.Tenant, r.Bridge, string(r.Encap), key(r.Key), r.LocalIP, ofport)
+			row = append(row, r.Tenant, r.Bridge, string(r.Encap), key(r.Key), r.LocalIP, ofport, mtuText(r.MTU, false), r.BFD)
 		}
 		t.add(append(row, r.Error)...)
 	}

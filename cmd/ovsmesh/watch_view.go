@@ -1,0 +1,191 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"ovsmesh/controller/api"
+)
+
+// How often the tables are drawn at most, and at least: counts of flows change
+// without an event.
+const (
+	redrawSoon = 100 * time.Millisecond
+	redrawLate = 30 * time.Second
+)
+
+// latestShown is how many events are shown: the latest above the tables, those
+// before it below.
+const latestShown = 6
+
+// liveView draws the topology on a terminal as it changes. One goroutine draws;
+// another follows the events and only reports to it.
+type liveView struct {
+	follower follower
+	screen   *screen
+	wide     bool
+	stderr   io.Writer // nil where it is a terminal, too
+
+	top    api.Topology
+	loaded bool
+	state  string // of the connection
+	latest []string
+}
+
+func newLiveView(f follower, s *screen, wide bool, stderr io.Writer) *liveView {
+	v := &liveView{follower: f, screen: s, wide: wide, stderr: stderr, state: "connecting"}
+	if isTerminal(stderr) {
+		v.stderr = nil // it would run across the tables; the first line says it
+	}
+	return v
+}
+
+// run draws until ctx ends, and leaves the terminal as it was.
+func (v *liveView) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	events, said, came := make(chan api.Event), make(chan string), make(chan struct{})
+	ended := make(chan error, 1)
+	v.follower.event = func(e api.Event) error { return give(ctx, events, e) }
+	v.follower.said = func(text string) { _ = give(ctx, said, text) } // it ends when ctx does
+	v.follower.came = func() { _ = give(ctx, came, struct{}{}) }
+	followed := make(chan struct{})
+	go func() {
+		defer close(followed)
+		ended <- v.follower.run(ctx)
+	}()
+	defer func() { cancel(); <-followed }()
+
+	resized := make(chan os.Signal, 1)
+	signal.Notify(resized, syscall.SIGWINCH)
+	defer signal.Stop(resized)
+	if err := v.screen.open(); err != nil {
+		return err
+	}
+	defer v.screen.close()
+	due := time.NewTimer(time.Hour)
+	defer due.Stop()
+	var took time.Duration // by the last look
+	soon := false
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-ended:
+			return err
+		case e := <-events:
+			v.note(e)
+			if !soon { // further events don't put it off
+				soon = true
+				due.Reset(max(redrawSoon, 4*took)) // a large mesh is not to be read all the time
+			}
+			continue
+		case <-came:
+			v.state = "live"
+		case text := <-said:
+			v.state = text
+			if v.stderr != nil {
+				fmt.Fprintln(v.stderr, "ovsmesh: "+text)
+			}
+			if err := v.draw(); err != nil {
+				return err
+			}
+			continue
+		case <-resized:
+			if err := v.draw(); err != nil {
+				return err
+			}
+			continue
+		case <-due.C:
+		}
+		begin := time.Now()
+		if err := v.look(ctx); err != nil {
+			return err
+		}
+		took, soon = time.Since(begin), false
+		due.Reset(redrawLate)
+		if err := v.draw(); err != nil {
+			return err
+		}
+	}
+}
+
+// give hands a value over, unless ctx ends before.
+func give[T any](ctx context.Context, c chan<- T, v T) error {
+	select {
+	case c <- v:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// look asks the server anew. One that is away leaves what is shown as it is: who
+// follows the events says so.
+func (v *liveView) look(ctx context.Context) error {
+	top, err := v.follower.client.Topology(ctx, v.follower.filter)
+	switch {
+	case err == nil:
+		sortTopology(&top)
+		v.top, v.loaded = top, true
+	case hopeless(err) && !v.loaded:
+		return err
+	case hopeless(err): // the network or host is gone
+		v.top = api.Topology{}
+		v.state = err.Error()
+	case !errors.Is(err, context.Canceled):
+		v.state = err.Error()
+	}
+	return nil
+}
+
+func (v *liveView) note(e api.Event) {
+	text := eventText(e)
+	if text == "" {
+		return
+	}
+	v.latest = append(v.latest, text)
+	if n := len(v.latest) - latestShown; n > 0 {
+		v.latest = v.latest[n:]
+	}
+}
+
+// draw fills the screen: what is looked at, the latest event, the tables, what
+// is wrong, and the events before.
+func (v *liveView) draw() error {
+	columns, rows := v.screen.size()
+	var tables, lists bytes.Buffer
+	if err := writeTables(&tables, v.top, v.wide); err != nil {
+		return err
+	}
+	if err := writeNotes(&lists, v.top); err != nil {
+		return err
+	}
+	f := frame{columns: columns, rows: rows}
+	f.clipped(fmt.Sprintf("%s  %s  %s", v.follower.client.BaseURL, time.Now().Format(time.TimeOnly), v.state))
+	if n := len(v.latest); n > 0 {
+		f.clipped("Latest: " + v.latest[n-1])
+	} else {
+		f.clipped("")
+	}
+	f.clipped("")
+	f.eachClipped(tables.String())
+	if v.loaded && len(v.top.Networks)+len(v.top.Hosts) == 0 {
+		f.clipped("no networks and no hosts")
+	}
+	f.eachWrapped(lists.String())
+	for i := len(v.latest) - 2; i >= 0; i-- {
+		if i == len(v.latest)-2 {
+			f.clipped("")
+			f.clipped("Before that:")
+		}
+		f.clipped("  " + v.latest[i])
+	}
+	return v.screen.draw(f.text())
+}
