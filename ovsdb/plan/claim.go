@@ -49,7 +49,7 @@ func (d *differ) claimed() map[claimKey]claim {
 	if d.claims != nil {
 		return d.claims
 	}
-	d.claims, d.freed = map[claimKey]claim{}, map[claimKey]string{}
+	d.claims, d.freed = make(map[claimKey]claim, len(d.db.Ports)), map[claimKey]string{}
 	for _, b := range d.db.Bridges {
 		for _, id := range b.Ports {
 			p := d.db.Ports[id]

@@ -58,6 +58,30 @@ func TestSettings(t *testing.T) {
 	}
 }
 
+// A bridge that is taken with the host's own network in it must be standalone,
+// and nothing of it is off when it is.
+func TestSettingsOfTakenBridge(t *testing.T) {
+	for dir, off := range map[string]bool{"testdata/taken": false, "testdata/taken-drift": true} {
+		want, got := plan.Settings(database(t, readWorld(t, dir).have), "xapi1")
+		if want["fail_mode"] != "standalone" || (got["fail_mode"] != "standalone") != off {
+			t.Errorf("%s: fail_mode %q, wanted %q", dir, got["fail_mode"], want["fail_mode"])
+		}
+	}
+}
+
+// A tunnel that should be watched where there is no BFD is made all the same,
+// and what lacks is said once.
+func TestNoBFD(t *testing.T) {
+	w := readWorld(t, "testdata/carriers")
+	p := plan.Diff(databaseOf(t, schema.Full().Without("Interface", "bfd"), w.have), w.want)
+	if len(p.Problems) != 1 || !strings.Contains(p.Problems[0].Text, "too old for bfd") || p.Problems[0].Network != "shared/gre" {
+		t.Errorf("problems: %+v", p.Problems)
+	}
+	if !strings.Contains(strings.Join(p.Steps(), "\n"), "add port sg-1-2") {
+		t.Errorf("steps: %q", p.Steps())
+	}
+}
+
 // What a host's ovsmesh-saved says goes back into its database only if it is
 // what ovsmesh writes.
 func TestOddMemoryIsRefused(t *testing.T) {
@@ -109,6 +133,7 @@ func TestOldHost(t *testing.T) {
 	lacks := [][2]string{
 		{"Bridge", "protocols"}, {"Bridge", "rstp_enable"}, {"Port", "protected"},
 		{"Interface", "ofport_request"}, {"Interface", "error"}, {"Controller", "type"},
+		{"Port", "cvlans"}, {"Port", "vlan_mode"}, {"Interface", "bfd"},
 	}
 	host := schema.Full()
 	for _, c := range lacks {
@@ -127,6 +152,11 @@ func TestOldHost(t *testing.T) {
 			for _, c := range lacks {
 				if _, named := op.Row[c[1]]; named && op.Table == c[0] {
 					t.Errorf("%s: %s %s names %s", dir, op.Op, op.Table, c[1])
+				}
+				for _, m := range op.Mutations {
+					if m.Column == c[1] && op.Table == c[0] {
+						t.Errorf("%s: %s %s mutates %s", dir, op.Op, op.Table, c[1])
+					}
 				}
 			}
 		}
