@@ -23,7 +23,10 @@ const (
 // benchEndpoint is where the measured host's tunnels would start; those of its
 // peers come before it in the range for benchmarks of RFC 2544. The dummy
 // datapath sends nothing there.
-var benchEndpoint = netip.AddrFrom4([4]byte{198, 19, 255, 1})
+var (
+	benchEndpoint = netip.AddrFrom4([4]byte{198, 19, 255, 1})
+	benchRange    = netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 18, 0, 0}), 15)
+)
 
 // benchNet is the kth network, counted from 0: its ID in a new store is k+1,
 // and so is the OpenFlow port number of its VIF.

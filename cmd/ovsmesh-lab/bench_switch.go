@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"ovsmesh/openflow/flow"
@@ -37,7 +38,26 @@ func startBenchSwitch(ctx context.Context) (*benchSwitch, error) {
 	if _, err := ovs.VSCtl(ctx, args...); err != nil {
 		return nil, errors.Join(err, ovs.Remove())
 	}
-	return &benchSwitch{ovs}, nil
+	s := &benchSwitch{ovs}
+	if err := s.addRoute(ctx); err != nil {
+		return nil, errors.Join(err, ovs.Remove())
+	}
+	return s, nil
+}
+
+// addRoute gives the switch a route to its peers, as every host has one: it
+// reports of a tunnel by which interface packets leave, and knows none with the
+// dummy datapath.
+func (s *benchSwitch) addRoute(ctx context.Context) error {
+	for _, args := range [][]string{
+		{"netdev-dummy/ip4addr", benchBridge, netip.PrefixFrom(benchEndpoint, benchRange.Bits()).String()},
+		{"ovs/route/add", benchRange.String(), benchBridge},
+	} {
+		if _, err := s.AppCtl(ctx, args...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // check demands that the switch holds exactly these tunnels, each with a port
