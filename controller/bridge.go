@@ -24,6 +24,8 @@ type bridge struct {
 	taking   map[uint32]struct{} // those that take it with the host's own ports in it
 	learning map[uint32]struct{} // those of profile learning
 
+	failMode string // as last seen; a change of it makes the switch drop all flows
+
 	dpid   uint64
 	from   netip.Addr // where its session must come from: the host's address
 	cancel func()     // takes back the expectation of dpid and from; nil where there is none
@@ -185,6 +187,10 @@ func (h *host) surveyBridges() {
 			continue
 		}
 		h.expect(b, r)
+		if r != nil && r.FailMode != b.failMode {
+			b.failMode = r.FailMode
+			b.synced = false
+		}
 		if b.wanted() {
 			b.releaseBy = time.Time{}
 		} else if b.releaseBy.IsZero() {

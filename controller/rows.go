@@ -296,13 +296,8 @@ func (h *host) transact(ctx context.Context, p plan.Plan, l look) bool {
 		h.status.setWaiting("its database to take a transaction")
 		steps := p.Steps()
 		h.log.Info("rows", zap.Int("steps", len(steps)), zap.Strings("first", steps[:min(len(steps), stepsLogged)]))
-		var err error
-		for _, ops := range batches {
-			if err = h.send(ctx, ops...); err != nil {
-				break
-			}
-		}
-		if refused(err) {
+		sent, err := h.sendAll(ctx, batches)
+		if refused(err) && sent == 0 {
 			err = nil
 			for _, g := range p.Groups {
 				e := h.send(ctx, plan.Plan{Groups: []plan.Group{g}}.Ops(h.att.db)...)
@@ -352,6 +347,17 @@ func (h *host) transact(ctx context.Context, p plan.Plan, l look) bool {
 	}
 	h.advance()
 	return len(batches) > 0
+}
+
+// sendAll sends transactions in order until one fails, and returns how many did
+// not.
+func (h *host) sendAll(ctx context.Context, batches [][]ovsdb.Operation) (int, error) {
+	for i, ops := range batches {
+		if err := h.send(ctx, ops...); err != nil {
+			return i, err
+		}
+	}
+	return len(batches), nil
 }
 
 func (h *host) send(ctx context.Context, ops ...ovsdb.Operation) error {

@@ -35,6 +35,8 @@ func (d *differ) obstacles(b *schema.Bridge, w Bridge) []string {
 		text := fmt.Sprintf("bridge %s holds %s", b.Name, what)
 		if w.Take {
 			text += ", and the host's Open vSwitch is too old for takeBridge: its controllers have no type"
+		} else {
+			text += ": takeBridge: true takes it with the host's own network in it"
 		}
 		texts = append(texts, text)
 	}
