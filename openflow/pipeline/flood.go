@@ -94,7 +94,7 @@ func (c *compiler) announcements(p *ports, s service, servers []uint32) {
 	for _, tell := range s.tell {
 		if len(p.sending) > 0 {
 			for _, port := range servers {
-				in := []flow.OXM{flow.MatchInPort(port), c.metadata(0, maskAll), group()}
+				in := []flow.OXM{flow.MatchInPort(port), group()}
 				c.add(TableFlood, prioServer, ServiceFromVIF, with(in, tell), outputs(p.vifs, p.sending)...)
 			}
 		}

@@ -16,8 +16,6 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-func mac(n byte) [6]byte { return [6]byte{2, 0, 0, 0, 0, n} }
-
 // goldens are bridges, each with all its networks; the flows of bridge X are in
 // testdata/X.flows, as ovs-ofctl add-flows reads them.
 func goldens() map[string][]pipeline.Network {

@@ -3,45 +3,26 @@ package pipeline_test
 import (
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"ovsmesh/openflow/forward"
+	"ovsmesh/openflow/pipeline"
 )
 
-var (
-	broadcast = [6]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
-	nobody    = mac(99) // an address that no VIF has
-)
-
-// frames are all that may make a difference: every source with every
-// destination of a few, IPv4 multicast and IPv6 among them.
-func frames() []frame {
-	var list []frame
-	for _, src := range [][6]byte{mac(1), mac(2), mac(3), mac(4), nobody, {3}, broadcast} {
-		for _, dst := range [][6]byte{mac(1), mac(2), mac(3), mac(4), nobody, broadcast} {
-			list = append(list, frame{src: src, dst: dst, etherType: 0x0806})
-		}
-		list = append(list,
-			frame{src: src, dst: [6]byte{0x01, 0x00, 0x5e, 0, 0, 1}, etherType: 0x0800, nwDst: [4]byte{224, 0, 0, 1}},
-			frame{src: src, dst: mac(1), etherType: 0x0800, nwDst: [4]byte{224, 0, 0, 1}},
-			frame{src: src, dst: [6]byte{0x33, 0x33, 0, 0, 0, 1}, etherType: 0x86dd})
-	}
-	return list
-}
-
-// check sends every frame from every VIF and into every tunnel, and holds what
+// check sends frames from every VIF and into every tunnel, and holds what
 // arrives against the invariants: isolation, no loop, exactly once, no spoofing.
-func (w *world) check() error {
-	for _, f := range frames() {
+func (w *world) check(frames []forward.Frame) error {
+	for _, f := range frames {
 		for i := range w.vifs {
-			from := &w.vifs[i]
-			got, err := w.send(from.at, f)
-			if err != nil {
-				return err
+			if w.vifs[i].external {
+				continue
 			}
-			if want := w.arrivals(from, f); !maps.Equal(got, want) {
-				return fmt.Errorf("%s from %v arrives at %v, want %v", f, from.at, got, want)
+			if err := w.checkVIF(&w.vifs[i], f); err != nil {
+				return err
 			}
 		}
 		if err := w.checkTunnels(f); err != nil {
@@ -51,80 +32,163 @@ func (w *world) check() error {
 	return nil
 }
 
+func (w *world) checkVIF(from *vif, f forward.Frame) error {
+	got, err := w.send(from.at, f)
+	if err != nil {
+		return err
+	}
+	if want := w.arrivals(from, f); !maps.Equal(got, want) {
+		return fmt.Errorf("%s from %v arrives at %v, want %v", f, from.at, got, want)
+	}
+	return nil
+}
+
 // checkTunnels holds that a frame that comes out of a tunnel, even one that no
-// peer should send there, goes to VIFs of that network only, and once to each.
-func (w *world) checkTunnels(f frame) error {
+// peer should send there, goes to VIFs of that network only, and once to each;
+// and what has a key or comes from a peer that nobody knows goes nowhere.
+func (w *world) checkTunnels(f forward.Frame) error {
 	for id, b := range w.bridges {
-		for number := range b.peers {
-			got, err := w.send(port{id, number}, f)
-			if err != nil {
-				return err
-			}
-			for at, n := range got {
-				if n != 1 {
-					return fmt.Errorf("%s from tunnel %d of %v arrives %d times at %v", f, number, id, n, at)
+		for number, t := range b.tunnels {
+			for _, network := range append(w.sortedNets(), 0x7777) {
+				for _, peer := range []int{1, 2, 3, 77} {
+					if t.host != 0 && t.host != peer || t.key != 0 && t.key != keyOf(network) {
+						continue
+					}
+					if err := w.checkTunnel(port{id, number}, network, peer, tunnelled(f, keyOf(network), hostIP(peer), hostIP(id.host))); err != nil {
+						return err
+					}
 				}
 			}
 		}
-		got, err := b.table.run(uint32(len(b.nets)+1), f)
-		if err != nil || len(got) != 0 {
-			return fmt.Errorf("%s from a port of no network goes to %v, %v", f, got, err)
+		r, err := b.forward.Run(b.ports+1, f)
+		if err != nil || len(r.Outputs) != 0 {
+			return fmt.Errorf("%s from a port of no network goes to %v, %v", f, r.Outputs, err)
 		}
 	}
 	return nil
 }
 
-// arrivals says by the definition where a frame has to arrive.
-func (w *world) arrivals(from *vif, f frame) map[port]int {
-	arrived := map[port]int{}
-	if f.src[0]&1 != 0 {
-		return arrived
+func (w *world) checkTunnel(at port, network uint32, peer int, f forward.Frame) error {
+	got, err := w.send(at, f)
+	if err != nil {
+		return err
 	}
-	if w.secure[from.network] && len(from.macs) > 0 && !slices.Contains(from.macs, f.src) {
-		return arrived
+	t := w.bridges[at.bridge].tunnels[at.number]
+	member := func(host int) bool { return slices.Contains(w.members(network), host) }
+	self := peer == at.bridge.host
+	if len(got) > 0 && t.kind == "flow" && (self || !member(peer) || w.kind(network, at.bridge.host, peer) != "flow") {
+		return fmt.Errorf("%s from stranger %d through %v arrives at %v", f, peer, at, got)
 	}
-	if w.secure[from.network] && len(from.macs) == 0 && slices.ContainsFunc(w.vifs, func(v vif) bool {
-		return v.network == from.network && slices.Contains(v.macs, f.src)
-	}) {
-		return arrived // somebody else's
-	}
-	known := func(v *vif) bool { return v.network == from.network && slices.Contains(v.macs, f.dst) }
-	flood := !slices.ContainsFunc(w.vifs, func(v vif) bool { return known(&v) })
-	for i := range w.vifs {
-		v := &w.vifs[i]
-		if v.at != from.at && v.network == from.network && (flood || known(v)) {
-			arrived[v.at] = 1
+	want := map[arrival]int{}
+	k := kindOf(f)
+	if member(at.bridge.host) && member(peer) && !self && w.kind(network, at.bridge.host, peer) == t.kind {
+		for i := range w.vifs {
+			v := &w.vifs[i]
+			if v.network == network && v.host == at.bridge.host && w.comesIn(v, peer, k) {
+				want[arrival{v.at, k.dst, k.src}] = 1
+			}
 		}
 	}
-	return arrived
+	if !maps.Equal(got, want) {
+		return fmt.Errorf("%s with key %d from host %d through %v arrives at %v, want %v", f, keyOf(network), peer, at, got, want)
+	}
+	return nil
 }
 
-// TestInvariants checks meshes of up to four hosts and three networks, whose
-// VIFs have the same few addresses: of two VIFs on a host, on two hosts while
-// one migrates, or none that are known.
+// comesIn reports whether v gets what a tunnel from a peer brings.
+func (w *world) comesIn(v *vif, peer int, k frameKind) bool {
+	o := w.nets[v.network]
+	if k.group && !o.dropBroadcast {
+		return true
+	}
+	if k.group {
+		from := vif{}
+		for _, u := range w.vifs {
+			if u.host == peer && u.network == v.network {
+				from.dhcp, from.router = from.dhcp || u.dhcp, from.router || u.router
+			}
+		}
+		return carried(w, &from, v, k)
+	}
+	has := func(u vif) bool { return slices.Contains(u.macs, k.dst) }
+	here := slices.ContainsFunc(w.vifs, func(u vif) bool { return u.host == v.host && u.network == v.network && has(u) })
+	anywhere := slices.ContainsFunc(w.vifs, func(u vif) bool { return u.network == v.network && has(u) })
+	holds := slices.ContainsFunc(v.allowed, func(a pipeline.Pair) bool { return a.MAC == k.dst })
+	holder := w.holder(v.host, v.network, k.dst)
+	switch {
+	case here || anywhere && holder:
+		return has(*v) || holds
+	case o.dropUnknown:
+		return !anywhere && holder
+	}
+	return true
+}
+
+// TestInvariants checks meshes of up to four hosts and three networks of every
+// option, whose VIFs have the same few addresses: of two VIFs on a host, on two
+// hosts while one migrates, or none that are known.
 func TestInvariants(t *testing.T) {
+	all := frames()
 	rapid.Check(t, func(t *rapid.T) {
-		w := &world{shared: rapid.Bool().Draw(t, "shared"), secure: map[uint32]bool{}}
-		hosts := rapid.IntRange(1, 4).Draw(t, "hosts")
-		networks := rapid.SampledFrom([][]uint32{{1}, {7, 8}, {1, 0x10001, 0xffffffff}}).Draw(t, "networks")
-		for _, id := range networks {
-			w.secure[id] = rapid.Bool().Draw(t, "secure")
-		}
-		for range rapid.IntRange(0, 9).Draw(t, "vifs") {
-			v := vif{
-				host:    rapid.IntRange(1, hosts).Draw(t, "host"),
-				network: rapid.SampledFrom(networks).Draw(t, "network"),
-			}
-			for range rapid.IntRange(0, 2).Draw(t, "macs") {
-				v.macs = append(v.macs, mac(rapid.ByteRange(1, 4).Draw(t, "mac")))
-			}
-			w.vifs = append(w.vifs, v)
-		}
+		w := rapid.Custom(anyWorld).Draw(t, "world")
 		if err := w.build(); err != nil {
 			t.Fatal(err)
 		}
-		if err := w.check(); err != nil {
+		// Of the many frames each mesh gets some, all L2 ones among them.
+		some := slices.Clone(all[:64])
+		for i := rapid.IntRange(0, 12).Draw(t, "first"); i < len(all); i += 13 {
+			some = append(some, all[i])
+		}
+		if err := w.check(some); err != nil {
 			t.Fatal(err)
 		}
 	})
+}
+
+func anyWorld(t *rapid.T) *world {
+	w := &world{shared: rapid.Bool().Draw(t, "shared"), nets: map[uint32]options{}}
+	hosts := rapid.IntRange(1, 4).Draw(t, "hosts")
+	networks := rapid.SampledFrom([][]uint32{{1}, {7, 8}, {1, 0x10002, 0xffffffff}}).Draw(t, "networks")
+	for _, id := range networks {
+		w.nets[id] = anyOptions(t)
+	}
+	for range rapid.IntRange(0, 9).Draw(t, "vifs") {
+		w.vifs = append(w.vifs, anyVIF(t, hosts, networks))
+	}
+	if rapid.IntRange(0, 3).Draw(t, "external") == 0 {
+		w.vifs = append(w.vifs, vif{host: 9, network: networks[0], macs: [][6]byte{mac(rapid.ByteRange(1, 4).Draw(t, "mac"))},
+			external: true, dhcp: rapid.Bool().Draw(t, "dhcp")})
+	}
+	return w
+}
+
+func anyOptions(t *rapid.T) options {
+	flag := rapid.Bool()
+	return options{flag.Draw(t, "secure"), flag.Draw(t, "dropBroadcast"), flag.Draw(t, "dropUnknown"), flag.Draw(t, "answers"),
+		rapid.SampledFrom([]string{"own", "shared", "flow"}).Draw(t, "tunnels")}
+}
+
+func anyVIF(t *rapid.T, hosts int, networks []uint32) vif {
+	v := vif{
+		host:    rapid.IntRange(1, hosts).Draw(t, "host"),
+		network: rapid.SampledFrom(networks).Draw(t, "network"),
+		dhcp:    rapid.IntRange(0, 3).Draw(t, "dhcp") == 0,
+		router:  rapid.IntRange(0, 3).Draw(t, "router") == 0,
+	}
+	for range rapid.IntRange(0, 2).Draw(t, "macs") {
+		v.macs = append(v.macs, mac(rapid.ByteRange(1, 4).Draw(t, "mac")))
+	}
+	for range rapid.IntRange(0, 2).Draw(t, "ips") {
+		n := rapid.ByteRange(1, 4).Draw(t, "ip")
+		v.ips = append(v.ips, rapid.SampledFrom([]netip.Addr{ip4(n), ip6(n), local6(n)}).Draw(t, "address"))
+	}
+	switch rapid.IntRange(0, 7).Draw(t, "allowed") {
+	case 0:
+		v.allowed = []pipeline.Pair{{MAC: virtual, IP: virtualIP}}
+	case 1:
+		v.allowed = []pipeline.Pair{{IP: virtualIP}}
+	case 2:
+		v.allowed = []pipeline.Pair{{MAC: mac(2), IP: ip4(2)}}
+	}
+	return v
 }

@@ -2,18 +2,20 @@ package pipeline_test
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"testing"
 
 	"ovsmesh/openflow/flow"
+	"ovsmesh/openflow/forward"
 	"ovsmesh/openflow/pipeline"
 )
 
-// mutationWorld has every kind of flow: three hosts, two networks of the same
-// addresses on one bridge each, an address on two VIFs of a host and one on two
-// hosts, a VIF of unknown address.
-func mutationWorld(t *testing.T) *world {
-	w := &world{shared: true, secure: map[uint32]bool{1: true}, vifs: []vif{
+// mutationWorlds have every kind of flow of the profile "programmed" between
+// them: three hosts, networks of the same addresses on one bridge each, an
+// address on two VIFs of a host and one on two hosts, VIFs of unknown address.
+func mutationWorlds() map[string]*world {
+	simple := []vif{
 		{host: 1, network: 1, macs: [][6]byte{mac(1)}},
 		{host: 1, network: 1, macs: [][6]byte{mac(2), mac(4)}},
 		{host: 2, network: 1, macs: [][6]byte{mac(2)}},
@@ -27,14 +29,69 @@ func mutationWorld(t *testing.T) *world {
 		{host: 3, network: 1},
 		{host: 1, network: 2},
 		{host: 2, network: 2},
-	}}
-	if err := w.build(); err != nil {
-		t.Fatal(err)
 	}
-	if err := w.check(); err != nil {
-		t.Fatal(err)
+	v4, v6 := func(n byte) []netip.Addr { return []netip.Addr{ip4(n)} }, func(n byte) []netip.Addr { return []netip.Addr{ip4(n), ip6(n)} }
+	addressed := []vif{
+		{host: 1, network: 1, macs: [][6]byte{mac(1)}, ips: v6(1), allowed: []pipeline.Pair{{MAC: virtual, IP: virtualIP}}},
+		{host: 2, network: 1, macs: [][6]byte{mac(2)}, ips: v6(2)},
+		{host: 3, network: 1, macs: [][6]byte{mac(3)}, ips: v6(3)},
+		{host: 1, network: 1, macs: [][6]byte{mac(4)}},
+		{host: 2, network: 1},
+		{host: 1, network: 2, macs: [][6]byte{mac(1)}, ips: v4(1), router: true},
+		{host: 2, network: 2, macs: [][6]byte{mac(2)}, ips: v6(2)},
+		{host: 2, network: 2, macs: [][6]byte{mac(3)}, ips: v6(3), router: true},
+		{host: 3, network: 2, macs: [][6]byte{mac(4)}, ips: v6(4)},
 	}
-	return w
+	quiet := []vif{
+		{host: 1, network: 1, macs: [][6]byte{mac(1)}, dhcp: true},
+		{host: 1, network: 1, macs: [][6]byte{mac(4)}},
+		{host: 2, network: 1, macs: [][6]byte{mac(2)}, router: true},
+		{host: 2, network: 1, macs: [][6]byte{mac(3)}, allowed: []pipeline.Pair{{MAC: virtual, IP: virtualIP}}},
+		{host: 3, network: 1},
+		{host: 3, network: 2, macs: [][6]byte{mac(1)}, dhcp: true, router: true},
+		{host: 2, network: 2, macs: [][6]byte{mac(2)}},
+		{host: 1, network: 2, macs: [][6]byte{mac(3)}},
+	}
+	return map[string]*world{
+		"simple": {shared: true, vifs: simple, nets: map[uint32]options{1: {secure: true, tunnels: "own"}, 2: {tunnels: "own"}}},
+		"addressed": {shared: true, vifs: addressed, nets: map[uint32]options{
+			1: {secure: true, answers: true, tunnels: "shared"}, 2: {secure: true, dropUnknown: true, answers: true, tunnels: "shared"}}},
+		"quiet": {shared: true, vifs: quiet, nets: map[uint32]options{
+			1: {dropBroadcast: true, tunnels: "flow"}, 2: {dropBroadcast: true, tunnels: "flow"}}},
+	}
+}
+
+// probes are all frames, those that meet a flow before all others: they are
+// the likeliest to notice that it is wrong.
+type probes struct {
+	all []forward.Frame
+	met map[*bridge]map[flow.Key][]forward.Frame
+}
+
+func (w *world) probes() probes {
+	p := probes{all: frames(), met: map[*bridge]map[flow.Key][]forward.Frame{}}
+	for _, b := range w.bridges {
+		p.met[b] = map[flow.Key][]forward.Frame{}
+	}
+	w.seen = func(b *bridge, key flow.Key, f forward.Frame) {
+		if list := p.met[b][key]; len(list) == 0 || list[len(list)-1] != f {
+			p.met[b][key] = append(list, f)
+		}
+	}
+	for _, f := range p.all {
+		for i := range w.vifs {
+			if _, err := w.send(w.vifs[i].at, f); err != nil {
+				panic(err) // checked before
+			}
+		}
+	}
+	w.seen = nil
+	return p
+}
+
+// finds reports whether the invariants fail.
+func (w *world) finds(p probes, b *bridge, f flow.Flow) bool {
+	return w.check(p.met[b][f.Key()]) != nil || w.check(p.all) != nil
 }
 
 // TestMutationsAreCaught does every small wrong to every flow, one at a time,
@@ -59,6 +116,15 @@ func TestMutationsAreCaught(t *testing.T) {
 		}},
 		{"another network", otherNetwork},
 		{"no split horizon", noSplitHorizon},
+		{"not set", func(f flow.Flow) [][]flow.Flow {
+			return eachAction(f, func(a flow.Action) (flow.Actions, bool) {
+				switch a.(type) {
+				case flow.SetField, flow.Move:
+					return nil, true
+				}
+				return nil, false
+			})
+		}},
 		{"another table next", func(f flow.Flow) [][]flow.Flow {
 			return eachAction(f, func(a flow.Action) (flow.Actions, bool) {
 				_, ok := a.(flow.GotoTable)
@@ -66,30 +132,62 @@ func TestMutationsAreCaught(t *testing.T) {
 			})
 		}},
 	}
-	for _, m := range mutations {
-		t.Run(m.name, func(t *testing.T) {
-			w, tried := mutationWorld(t), 0
-			for id, b := range w.bridges {
-				right := b.flows
-				for i, f := range right {
-					if harmless(f) {
-						continue
-					}
-					for _, wrong := range m.mutate(f) {
-						tried++
-						b.flows = slices.Concat(right[:i], wrong, right[i+1:])
-						if w.load() == nil && w.check() == nil {
-							t.Errorf("on %v: %s\nbecame %v\nand nobody noticed", id, f, wrong)
-						}
-					}
-				}
-				b.flows = right
-			}
-			if tried == 0 {
-				t.Error("there was nothing to mutate")
-			}
-		})
+	reasons := map[string]int{} // that a mutation was tried with
+	for name, w := range mutationWorlds() {
+		if err := w.build(); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.check(frames()); err != nil {
+			t.Fatal(err)
+		}
+		all := w.probes()
+		for _, m := range mutations {
+			t.Run(name+"/"+m.name, func(t *testing.T) {
+				reasons[m.name] += w.mutate(t, all, name == "simple", m.mutate)
+			})
+		}
 	}
+	for _, m := range mutations {
+		if reasons[m.name] == 0 {
+			t.Errorf("%s: there was nothing to mutate", m.name)
+		}
+	}
+}
+
+// mutate does one kind of wrong to every flow, and returns for how many reasons
+// there are such. In a small world every one must
+// be found; where there are so many kinds of flow that no set of frames meets
+// all, one of each reason must.
+func (w *world) mutate(t *testing.T, all probes, every bool, mutation func(flow.Flow) [][]flow.Flow) int {
+	tried, found := map[pipeline.Reason]string{}, map[pipeline.Reason]bool{}
+	for id, b := range w.bridges {
+		right := b.flows
+		for i, f := range right {
+			r := pipeline.ReasonOf(f.Cookie)
+			if harmless(f) || found[r] && !every {
+				continue
+			}
+			for _, wrong := range mutation(f) {
+				b.flows = slices.Concat(right[:i], wrong, right[i+1:])
+				tried[r] = fmt.Sprintf("on %v: %s\nbecame %v", id, f, wrong)
+				noticed := b.load() != nil || w.finds(all, b, f)
+				found[r] = found[r] || noticed
+				if every && !noticed {
+					t.Errorf("%s\nand nobody noticed", tried[r])
+				}
+			}
+		}
+		b.flows = right
+		if err := b.load(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for r, one := range tried {
+		if !found[r] {
+			t.Errorf("of %s nobody noticed any, such as %s", r, one)
+		}
+	}
+	return len(tried)
 }
 
 // harmless reports whether nothing follows from a mutation of f: a switch drops
@@ -97,7 +195,7 @@ func TestMutationsAreCaught(t *testing.T) {
 // is lost; and while unknown unicast is flooded, group addresses are so anyway.
 func harmless(f flow.Flow) bool {
 	switch pipeline.ReasonOf(f.Cookie) {
-	case pipeline.Miss, pipeline.Pass, pipeline.BroadcastDrop, pipeline.GroupToFlood:
+	case pipeline.Miss, pipeline.Pass, pipeline.BroadcastDrop, pipeline.GroupToFlood, pipeline.UnknownDrop:
 		return true
 	}
 	return false
@@ -182,25 +280,28 @@ func noSplitHorizon(f flow.Flow) [][]flow.Flow {
 	})
 }
 
-// TestLastWord holds that the plugin's drop is there for every tunnel, and
-// drops its broadcast should the flow above it be lost.
+// TestLastWord holds that the plugin's drop is there for every tunnel port, and
+// drops its broadcast should the flows above it be lost.
 func TestLastWord(t *testing.T) {
-	w := mutationWorld(t)
-	for id, b := range w.bridges {
-		b.flows = slices.DeleteFunc(b.flows, func(f flow.Flow) bool {
-			return pipeline.ReasonOf(f.Cookie) == pipeline.ClassifyTunnel
-		})
-		if err := w.load(); err != nil {
+	for name, w := range mutationWorlds() {
+		if err := w.build(); err != nil {
 			t.Fatal(err)
 		}
-		for number := range b.peers {
-			for _, f := range []frame{
-				{src: mac(3), dst: broadcast, etherType: 0x0806},
-				{src: mac(3), dst: [6]byte{1, 0, 0x5e, 0, 0, 1}, etherType: 0x0800, nwDst: [4]byte{224, 0, 0, 1}},
-			} {
-				hit, err := b.table.find(pipeline.TableClassify, number, 0, f)
-				if err != nil || hit == nil || pipeline.ReasonOf(hit.Cookie) != pipeline.BroadcastDrop || len(hit.Actions) != 0 {
-					t.Error(fmt.Sprint(id, number), f, hit, err)
+		for id, b := range w.bridges {
+			b.flows = slices.DeleteFunc(b.flows, func(f flow.Flow) bool {
+				return pipeline.ReasonOf(f.Cookie) == pipeline.ClassifyTunnel
+			})
+			if err := b.load(); err != nil {
+				t.Fatal(err)
+			}
+			for number := range b.tunnels {
+				for _, f := range [][]byte{
+					eth(mac(3), broadcast, 0x88b5, nil), udpFrame(mac(3), toAll4, ip4(3), netip.MustParseAddr("224.0.0.1"), 1, 2),
+				} {
+					r, err := b.forward.Run(number, parse(f))
+					if err != nil || len(r.Steps) != 1 || pipeline.ReasonOf(r.Steps[0].Flow.Cookie) != pipeline.BroadcastDrop || len(r.Outputs) != 0 {
+						t.Error(name, id, number, r, err)
+					}
 				}
 			}
 		}

@@ -128,51 +128,6 @@ func TestSwitchForwards(t *testing.T) {
 	}
 }
 
-// TestSwitchAgrees compares the interpreter, with which the invariants are
-// proved, with Open vSwitch's own trace of the same flows.
-func TestSwitchAgrees(t *testing.T) {
-	ports := []int{1, 2, 3, 20001, 20002}
-	s := startBridge(t, ports...)
-	for _, name := range []string{"mesh-of-three", "migration", "two-networks", "unknown-mac", "duplicate-macs"} {
-		flows := compiled(t, goldens()[name])
-		load(t, s, flows)
-		own, err := newTable(flows)
-		if err != nil {
-			t.Fatal(err)
-		}
-		// A step that has no factor in common with the number of ports or frames.
-		all := frames()
-		for i := 0; i < len(all)*len(ports); i += 11 {
-			in, f := ports[i%len(ports)], all[i/len(ports)]
-			want, err := own.run(uint32(in), f)
-			if err != nil {
-				t.Fatal(err)
-			}
-			text := fmt.Sprintf("in_port=%d,dl_src=%s,dl_dst=%s,dl_type=0x%04x", in, macText(f.src), macText(f.dst), f.etherType)
-			if f.etherType == 0x0800 {
-				text += fmt.Sprintf(",nw_dst=%d.%d.%d.%d", f.nwDst[0], f.nwDst[1], f.nwDst[2], f.nwDst[3])
-			}
-			trace := s.AppCtl("ofproto/trace", "br0", text)
-			if got := outputs(trace); got != sorted(want) {
-				t.Errorf("%s: %s goes to %q, we say %v\n%s", name, text, got, want, trace)
-			}
-		}
-	}
-}
-
-func macText(m [6]byte) string {
-	return fmt.Sprintf("%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5])
-}
-
-func sorted(ports []uint32) string {
-	var list []string
-	for _, p := range ports {
-		list = append(list, fmt.Sprint(p))
-	}
-	slices.Sort(list)
-	return strings.Join(list, " ")
-}
-
 // outputs returns the ports that a trace sends to, in order: its translation
 // names each once, and says below one that it skips it.
 func outputs(trace string) string {
