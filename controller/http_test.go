@@ -107,6 +107,7 @@ func (w *web) do(c call) (status int, header http.Header, body string) {
 	if err != nil {
 		w.t.Fatalf("%s %s: %v", c.method, c.path, err)
 	}
+	w.conforms(c, resp, b)
 	return resp.StatusCode, resp.Header, string(b)
 }
 
