@@ -69,6 +69,7 @@ func (m *Mesh) classify(h *hostState) class {
 			c.strays = append(c.strays, stray{bridge: b.Name, text: strayText(b.Name, lost[b])})
 		}
 	}
+	c.keepLearnersAlone(f)
 	for _, j := range c.joins {
 		j.sort()
 	}
@@ -201,8 +202,9 @@ func (m *Mesh) entryOf(host string, v *candidate) (*Port, []string) {
 
 // naming is what the networks say of a bridge.
 type naming struct {
-	net     *netState // that names it; nil if none does or several do
-	several bool
+	net      *netState // that names it; nil if none does or several do
+	several  bool
+	learning bool // one that names it is of profile learning
 }
 
 // resolve returns which network plain VIFs on a bridge join.
@@ -213,9 +215,12 @@ func (m *Mesh) resolve(b *BridgeFacts) naming {
 		keys = append(keys, factKey{by: byXSNetwork, text: id})
 	}
 	for _, k := range keys {
+		n.learning = n.learning || len(m.learners[k]) > 0
+	}
+	for _, k := range keys {
 		for _, net := range m.naming[k] {
 			if n.net != nil && net != n.net {
-				return naming{several: true}
+				return naming{several: true, learning: n.learning}
 			}
 			n.net = net
 		}

@@ -13,6 +13,17 @@ func network(name, bridge string, uuids ...string) NetworkRecord {
 	return NetworkRecord{ID: 1, Network: Network{Name: name, Encap: GRE, Key: 103, Bridge: bridge, XSNetworkUUIDs: uuids}}
 }
 
+func learning(r NetworkRecord) NetworkRecord {
+	r.Profile = ProfileLearning
+	return r
+}
+
+// on lists a host.
+func on(host string, r NetworkRecord) NetworkRecord {
+	r.Hosts = []string{host}
+	return r
+}
+
 func bridge(name string, ifaces ...InterfaceFacts) BridgeFacts {
 	return BridgeFacts{Name: name, Interfaces: ifaces}
 }
@@ -130,6 +141,33 @@ func TestClassify(t *testing.T) {
 				InterfaceFacts{Name: "vif2.0", Network: "red"},
 				InterfaceFacts{Name: "vif3.0", Network: "red", XSVifUUID: "x1"})},
 			want: []string{"blue xapi1 vif1.0: xen1/vif1.0=" + mac1, "green xapi1 vif3.0: web", "red xapi1 vif2.0: xen1/vif2.0"},
+		},
+		{
+			name: "VIFs of others on the bridge of a learning network", networks: []NetworkRecord{learning(blue), red},
+			bridges:  []BridgeFacts{bridge("xapi1", vif("vif1.0", mac1), InterfaceFacts{Name: "vif2.0", Network: "red"}), bridge("xapi2", vif("vif3.0", mac2))},
+			want:     []string{"blue xapi1 vif1.0: xen1/vif1.0=" + mac1, "red xapi2 vif3.0: xen1/vif3.0=" + mac2},
+			problems: []string{"red: interface vif2.0 is left out: its bridge xapi1 is that of network blue of profile learning, and NORMAL would join the two"},
+		},
+		{
+			name: "VIFs of a learning network on another's bridge", networks: []NetworkRecord{blue, learning(red)},
+			bridges:  []BridgeFacts{bridge("xapi1", vif("vif1.0", mac1), InterfaceFacts{Name: "vif2.0", Network: "red"})},
+			want:     []string{"blue xapi1 vif1.0: xen1/vif1.0=" + mac1, "red xapi2"},
+			problems: []string{"red: interface vif2.0 is left out: its bridge xapi1 is not this network's alone, and with profile learning NORMAL would join it with the others there"},
+		},
+		{
+			name: "two learning networks on a bridge that none names", networks: []NetworkRecord{learning(network("blue", "")), learning(network("red", ""))},
+			bridges: []BridgeFacts{bridge("br-int", InterfaceFacts{Name: "vif1.0", Network: "blue"}, InterfaceFacts{Name: "vif2.0", Network: "red"}), bridge("br0", InterfaceFacts{Name: "vif3.0", Network: "red"})},
+			want:    []string{"blue ", "red br0 vif3.0: xen1/vif3.0"},
+			problems: []string{
+				"blue: interface vif1.0 is left out: its bridge br-int is not this network's alone, and with profile learning NORMAL would join it with the others there",
+				"red: interface vif2.0 is left out: its bridge br-int is not this network's alone, and with profile learning NORMAL would join it with the others there",
+			},
+		},
+		{
+			name: "a bridge that a learning network and another name, each in its way", networks: []NetworkRecord{blue, on("xen1", learning(network("red", "", "u1")))},
+			bridges:  []BridgeFacts{{Name: "xapi1", XSNetworkUUIDs: []string{"u1"}, Interfaces: []InterfaceFacts{{Name: "vif1.0", Network: "blue"}}}},
+			want:     []string{"blue xapi1 vif1.0: xen1/vif1.0", "red "},
+			problems: []string{"red: bridge xapi1 can't carry the network: another network names it too, and with profile learning NORMAL would join the two"},
 		},
 		{
 			name: "one of several xs-network-uuids", networks: []NetworkRecord{network("blue", "", "u2", "u3")},

@@ -339,12 +339,17 @@ func TestNewIntentRefusesContradictions(t *testing.T) {
 	}
 }
 
+// oneOfMany is a network on the bridge and the carrier that all have.
+func oneOfMany(name string) Network {
+	return Network{Name: name, Encap: VXLAN, Bridge: "br-int", TunnelPorts: TunnelPortsFlow}
+}
+
 // manyNetworks returns an intent with n networks that drew their keys.
 func manyNetworks(tb testing.TB, n int) *Intent {
 	in := newIntent(tb)
 	spec := &Spec{KeyPools: []KeyPool{{VXLAN, KeyRange{1, 1 << 20}}}}
 	for i := range n {
-		spec.Networks = append(spec.Networks, Network{Name: fmt.Sprintf("n%d", i), Encap: VXLAN})
+		spec.Networks = append(spec.Networks, oneOfMany(fmt.Sprintf("n%d", i)))
 	}
 	c, err := in.Plan(spec, nil, false)
 	if err != nil {
@@ -361,7 +366,7 @@ func BenchmarkPlanOne(b *testing.B) {
 	for _, n := range []int{10, 10_000, 100_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			in := manyNetworks(b, n)
-			spec := &Spec{Networks: []Network{{Name: "new", Encap: VXLAN}}}
+			spec := &Spec{Networks: []Network{oneOfMany("new")}}
 			for b.Loop() {
 				c, err := in.Plan(spec, nil, false)
 				if err == nil {
@@ -381,10 +386,25 @@ func BenchmarkPlanOne(b *testing.B) {
 	}
 }
 
+// BenchmarkPlanAll applies 10,000 networks that are there already and move to
+// another bridge, all of them.
+func BenchmarkPlanAll(b *testing.B) {
+	in := manyNetworks(b, 10_000)
+	spec := in.Spec()
+	for i := range spec.Networks {
+		spec.Networks[i].Bridge = "br-ext"
+	}
+	for b.Loop() {
+		if _, err := in.Plan(&spec, nil, false); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // TestPlanOneAllocatesTheSameBesideMany holds that a change costs what it
 // names: what it allocates does not depend on how much else there is.
 func TestPlanOneAllocatesTheSameBesideMany(t *testing.T) {
-	spec := &Spec{Networks: []Network{{Name: "new", Encap: VXLAN}}}
+	spec := &Spec{Networks: []Network{oneOfMany("new")}}
 	var allocs []float64
 	for _, n := range []int{1_000, 10_000} {
 		in := manyNetworks(t, n)

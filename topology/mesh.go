@@ -21,6 +21,7 @@ type Mesh struct {
 
 	rows      index[factKey, *hostState]    // hosts with a bridge or Interface of that key
 	naming    index[factKey, *netState]     // networks that name bridges of that key
+	learners  index[factKey, *netState]     // those of profile learning among them
 	entries   index[factKey, *Port]         // ports entries that match Interfaces of that key
 	entriesOf index[string, *Port]          // ports entries by their network
 	entriesOn index[string, *Port]          // ports entries that name a host
@@ -74,6 +75,7 @@ func NewMesh() *Mesh {
 		ports:      map[string]*Port{},
 		rows:       index[factKey, *hostState]{},
 		naming:     index[factKey, *netState]{},
+		learners:   index[factKey, *netState]{},
 		entries:    index[factKey, *Port]{},
 		entriesOf:  index[string, *Port]{},
 		entriesOn:  index[string, *Port]{},
@@ -124,7 +126,23 @@ func (m *Mesh) setNetwork(n *netState, r *NetworkRecord) {
 	for _, h := range listedHosts(r) {
 		m.listed.add(h, n)
 	}
-	if (n.rec == nil) != (r == nil) { // who names it now joins, or no longer does
+	if n.learning() {
+		for k := range was {
+			m.learners.remove(k, n)
+		}
+	}
+	relearns := n.learning() != r.learning()
+	if r.learning() {
+		for k := range is {
+			m.learners.add(k, n)
+		}
+	}
+	if relearns {
+		for k := range is {
+			m.dirtyKeys[k] = struct{}{}
+		}
+	}
+	if relearns || (n.rec == nil) != (r == nil) { // who names it now joins, or no longer does
 		m.dirtyKeys[factKey{by: byNetwork, text: n.name}] = struct{}{}
 		for _, p := range m.entriesOf[n.name] {
 			m.touchEntry(p)
@@ -133,6 +151,10 @@ func (m *Mesh) setNetwork(n *netState, r *NetworkRecord) {
 	n.rec = r
 	m.dirtyNets[n] = struct{}{}
 }
+
+func (n *netState) learning() bool { return n.rec.learning() }
+
+func (r *NetworkRecord) learning() bool { return r != nil && r.Profile == ProfileLearning }
 
 // listedHosts returns the hosts that a network lists, each once.
 func listedHosts(r *NetworkRecord) []string {

@@ -109,7 +109,7 @@ func (m *Mesh) reclassify(h *hostState, w work) {
 			w.add(n, h)
 		}
 	}
-	if h.recChanged || h.bridgesChanged || !slices.Equal(was.strays, h.class.strays) {
+	if h.recChanged || h.bridgesChanged || was.learners() || h.class.learners() || !slices.Equal(was.strays, h.class.strays) {
 		m.touchAll(h, w)
 		for _, n := range m.listed[h.name] {
 			w.add(n, h)

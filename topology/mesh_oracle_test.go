@@ -80,7 +80,7 @@ func (w *world) onHost(n NetworkRecord, h HostRecord) *OnHost {
 		vif    LocalVIF
 	}
 	var vifs []at
-	perBridge := map[string]int{}
+	perBridge, member := map[string]int{}, slices.Contains(n.Hosts, h.Name)
 	if h.Kind == "external" {
 		return w.onExternal(n, h)
 	}
@@ -91,18 +91,27 @@ func (w *world) onHost(n NetworkRecord, h HostRecord) *OnHost {
 			if net != n.Name {
 				continue
 			}
+			member = true
+			if w.apart(n, h.Name, f, b) {
+				continue
+			}
 			vifs = append(vifs, at{b.Name, v})
 			perBridge[b.Name]++
 		}
 	}
 	listed := slices.Contains(n.Hosts, h.Name)
-	if len(vifs) == 0 && !listed {
+	if !member {
 		return nil
 	}
 	on := &OnHost{Self: Member{Host: h.Name, HostID: h.ID}}
 	on.Self.Endpoint, on.Self.Explicit = w.endpoint(h)
 	on.Bridge = w.bridge(n, f, perBridge)
-	on.CreateBridge = n.CreateBridge && listed && n.Bridge == on.Bridge
+	for _, b := range f.Bridges {
+		if b.Name == on.Bridge && n.Profile == "learning" && len(w.namers(b)) > 1 {
+			on.Bridge = ""
+		}
+	}
+	on.CreateBridge = n.CreateBridge && listed && n.Bridge == on.Bridge && on.Bridge != ""
 	for _, v := range vifs {
 		if v.bridge == on.Bridge {
 			on.VIFs = append(on.VIFs, v.vif)
@@ -111,6 +120,35 @@ func (w *world) onHost(n NetworkRecord, h HostRecord) *OnHost {
 	}
 	slices.SortFunc(on.VIFs, func(a, b LocalVIF) int { return strings.Compare(a.Interface, b.Interface) })
 	return on
+}
+
+// apart reports whether a network's VIFs on a bridge are left out because a
+// network of profile learning would be joined with another one there.
+func (w *world) apart(n NetworkRecord, host string, f HostFacts, b BridgeFacts) bool {
+	namers := w.namers(b)
+	if len(namers) == 1 && w.networks[namers[0]].Profile == "learning" {
+		return namers[0] != n.Name
+	}
+	if n.Profile != "learning" {
+		return false
+	}
+	for _, i := range b.Interfaces {
+		if net, _ := w.vif(host, f, b, i); net != "" && net != n.Name {
+			return true
+		}
+	}
+	return len(namers) > 0
+}
+
+// namers returns the networks that name a bridge.
+func (w *world) namers(b BridgeFacts) []string {
+	var by []string
+	for _, n := range w.networks {
+		if n.names(&b) {
+			by = append(by, n.Name)
+		}
+	}
+	return by
 }
 
 // onExternal is what a host that only the spec speaks of is in a network.
@@ -290,12 +328,7 @@ func (w *world) vif(host string, f HostFacts, b BridgeFacts, i InterfaceFacts) (
 		!strings.HasPrefix(i.Name, "vnet") && i.Type != "internal" {
 		return "", v
 	}
-	var by []string
-	for _, n := range w.networks {
-		if n.names(&b) {
-			by = append(by, n.Name)
-		}
-	}
+	by := w.namers(b)
 	if len(by) != 1 {
 		return "", v
 	}

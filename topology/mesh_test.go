@@ -93,6 +93,13 @@ func TestFlushTellsWhomItConcerns(t *testing.T) {
 		{"a ports entry gives a name", func(m *Mesh) {
 			m.SetPort(Port{Name: "web", Network: "blue", Match: PortMatch{MAC: mustMAC("02:00:00:00:00:01")}})
 		}, "xen1/blue"},
+		{"it begins to learn", func(m *Mesh) { m.SetNetwork(learning(network("blue", "xapi1"))) }, "xen1/blue xen3/blue"},
+		{"a VIF of another network joins that", func(m *Mesh) {
+			m.SetNetwork(learning(network("red", "xapi2")))
+			v := vm(9)
+			v.Network = "red"
+			m.SetFacts("xen1", reported(1, vm(1), v))
+		}, "xen1/red"},
 		{"another network", func(m *Mesh) { m.SetNetwork(network("red", "xapi9")) }, ""},
 		{"another network on the bridge", func(m *Mesh) { m.SetNetwork(network("red", "xapi1")) }, "-xen1/blue -xen3/blue"},
 	}

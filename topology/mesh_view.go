@@ -106,6 +106,10 @@ func (n *netState) attach(h *hostState, listed bool) *OnHost {
 		return on
 	}
 	on.Bridge = chooseBridge(n.rec, h.facts, j.vifs)
+	if n.learning() && h.crowded(on.Bridge) {
+		on.Problems = append(on.Problems, fmt.Sprintf("bridge %s can't carry the network: another network names it too, and with profile learning NORMAL would join the two", on.Bridge))
+		on.Bridge = ""
+	}
 	on.CreateBridge = listed && n.rec.CreateBridge && on.Bridge != "" && on.Bridge == n.rec.Bridge
 	here := make([]joined, 0, len(j.vifs))
 	for _, v := range j.vifs {
@@ -118,22 +122,22 @@ func (n *netState) attach(h *hostState, listed bool) *OnHost {
 	}
 	on.Self.seeAll(here)
 	if h.facts != nil {
-		on.Problems = append(on.Problems, n.bridgeProblems(h, on.Bridge)...)
+		if on.Bridge == "" && len(on.Problems) == 0 {
+			on.Problems = append(on.Problems, "no bridge of this host is known to carry the network: none has one of its xsNetworkUUIDs")
+		}
+		on.Problems = append(on.Problems, n.strayProblems(h)...)
 	}
 	on.Problems = few(on.Problems)
 	return on
 }
 
-// bridgeProblems says what is wrong with the bridges that a network names on a
+// strayProblems says what is wrong with the bridges that a network names on a
 // host, apart from its VIFs.
-func (n *netState) bridgeProblems(h *hostState, bridge string) []string {
-	var problems []string
-	if bridge == "" {
-		problems = append(problems, "no bridge of this host is known to carry the network: none has one of its xsNetworkUUIDs")
-	}
+func (n *netState) strayProblems(h *hostState) []string {
 	if len(h.class.strays) == 0 {
-		return problems
+		return nil
 	}
+	var problems []string
 	for i := range h.facts.Bridges {
 		b := &h.facts.Bridges[i]
 		for _, s := range h.class.strays {
