@@ -279,6 +279,46 @@ func TestEventsStuckReader(t *testing.T) {
 	}
 }
 
+// A reader that takes nothing does not hold up the end of the server either.
+func TestEventsStuckReaderAtTheEnd(t *testing.T) {
+	src := newSource()
+	s := NewServer(src, "", zap.NewNop())
+	s.Limits.Send, s.Limits.Grace = time.Hour, 300*time.Millisecond
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx, l) }()
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := io.WriteString(c, "GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	for s.watching.Load() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	for range 500 { // more than both ends of the connection hold
+		src.put(Event{Kind: EventProblem, Error: strings.Repeat("x", 60_000)})
+	}
+	time.Sleep(100 * time.Millisecond)
+	begin := time.Now()
+	stop()
+	if err := <-done; err != nil || time.Since(begin) > 2*time.Second {
+		t.Errorf("stopped after %v, %v", time.Since(begin), err)
+	}
+	for s.watching.Load() != 0 { // its goroutine has ended, too
+		time.Sleep(time.Millisecond)
+		if time.Since(begin) > 5*time.Second {
+			t.Fatal("a reader outlives the server")
+		}
+	}
+}
+
 // A reader that has fallen behind what is kept is told so, and cut off.
 func TestEventsOvertaken(t *testing.T) {
 	src, addr := eventServer(t, nil)
@@ -379,4 +419,25 @@ func TestClientEvents(t *testing.T) {
 	if _, err := (&Client{BaseURL: "ftp://x"}).Events(t.Context(), EventFilter{}, 0); err == nil {
 		t.Error("a server that is none")
 	}
+}
+
+// Whatever a server sends, the client takes it apart to its end, and numbers
+// only grow if the server says so.
+func FuzzEventStream(f *testing.F) {
+	for _, seed := range []string{
+		"", "\n\n", "id: 7\n\n", ":\n\n", "data\n\n", "data: {}\n\n", "data:{\ndata:}\n\n", "id: -1\ndata: {\"id\":3}\n\n", "event: tunnel\r\ndata: {}\r\n\r\n",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		s := &EventStream{client: &Client{}, lines: bufio.NewScanner(strings.NewReader(text)), cancel: cancel, ctx: ctx, silent: time.NewTimer(time.Hour)}
+		defer s.Close()
+		for range len(text) + 1 {
+			if _, err := s.Next(); err != nil {
+				return
+			}
+		}
+		t.Errorf("more events than bytes")
+	})
 }

@@ -139,7 +139,7 @@ func (t *shapes) item(r route) pathItem {
 	if r.about.media != "" {
 		kind = r.about.media
 	}
-	item.Responses["200"] = response{"As wanted.", map[string]media{kind: {t.of(r.about.answer)}}}
+	item.Responses["200"] = response{answerMeaning(kind), map[string]media{kind: {t.of(r.about.answer)}}}
 	trouble := r.about.trouble
 	if r.open {
 		item.Security = &[]map[string][]string{} // none
@@ -201,6 +201,14 @@ func describeParameter(name, in string, required bool) parameter {
 }
 
 func pointer[T any](v T) *T { return &v }
+
+func answerMeaning(kind string) string {
+	if kind == eventStream {
+		return "A stream that ends with the server. The kind of an event is its name, its data in JSON is what is described here; " +
+			"between events come comments, and numbers (id) without data."
+	}
+	return "As wanted."
+}
 
 func statusMeaning(code int) string {
 	switch code {

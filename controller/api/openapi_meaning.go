@@ -115,6 +115,7 @@ func meanings() map[string]string {
 		"InterfaceFacts.attachedMAC": "external_ids:attached-mac, as found.",
 		"InterfaceFacts.ifaceID":     "external_ids:iface-id.",
 		"InterfaceFacts.ifaceStatus": "external_ids:iface-status.",
+		"InterfaceFacts.ips":         "external_ids:ovsmesh-ips, as found.",
 		"InterfaceFacts.name":        "Its name.",
 		"InterfaceFacts.network":     "external_ids:ovsmesh-network.",
 		"InterfaceFacts.type":        "Interface type of ovs-vswitchd.conf.db(5); left out: a device of the system.",
