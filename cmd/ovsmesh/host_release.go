@@ -22,9 +22,9 @@ import (
 const settleTime = 10 * time.Second
 
 // releaseHost gives everything on this host back, from what is kept in its own
-// database, and says what it did. Setting fail_mode and removing the last
+// database, and says what it did. A change of fail_mode and removing the last
 // controller flush a bridge's flows, so those of other programs are read before
-// and put back after.
+// and put back after. Where neither happens ours are still there.
 func releaseHost(ctx context.Context, h *ofctl.Host) ([]string, error) {
 	s, err := ovsdb.Dial(ctx, "unix:"+filepath.Join(h.RunDir(), "db.sock"), ovsdb.Config{})
 	if err != nil {
@@ -60,10 +60,17 @@ func releaseHost(ctx context.Context, h *ofctl.Host) ([]string, error) {
 		return nil, fmt.Errorf("put settings back: %w", err)
 	}
 	steps := p.Steps()
-	if err := settled(ctx, s); err != nil {
+	after, err := settled(ctx, s)
+	if err != nil {
 		return steps, err
 	}
 	for _, bridge := range slices.Sorted(maps.Keys(foreign)) {
+		if after.BridgeByName(bridge) == nil {
+			continue // ovsmesh had made it
+		}
+		if err := h.DeleteFlows(ctx, bridge, pipeline.CookieMark, pipeline.CookieMask); err != nil {
+			return steps, err
+		}
 		if len(foreign[bridge]) == 0 {
 			continue
 		}
@@ -124,21 +131,22 @@ func foreignFlows(ctx context.Context, h *ofctl.Host, bridge string) ([]string, 
 	}), nil
 }
 
-// settled waits until ovs-vswitchd has done what the database says.
-func settled(ctx context.Context, s *ovsdb.Session) error {
+// settled waits until ovs-vswitchd has done what the database says, and returns
+// what that is.
+func settled(ctx context.Context, s *ovsdb.Session) (*schema.DB, error) {
 	ctx, cancel := context.WithTimeout(ctx, settleTime)
 	defer cancel()
 	for {
 		db, err := s.SelectDB(ctx)
 		switch {
 		case err != nil:
-			return fmt.Errorf("wait for ovs-vswitchd: %w", err)
+			return nil, fmt.Errorf("wait for ovs-vswitchd: %w", err)
 		case db.Open.CurCfg >= db.Open.NextCfg:
-			return nil
+			return db, nil
 		}
 		select {
 		case <-ctx.Done():
-			return errors.New("ovs-vswitchd does not follow its database: does it run? the database holds what is wanted")
+			return nil, errors.New("ovs-vswitchd does not follow its database: does it run? the database holds what is wanted")
 		case <-time.After(50 * time.Millisecond):
 		}
 	}

@@ -106,6 +106,26 @@ func TestHostLeaveLocallyWhileConnected(t *testing.T) {
 	}
 }
 
+// A bridge that was secure before, or that was taken with the host's own network
+// in it, keeps its fail_mode: nothing flushes our flows.
+func TestHostLeaveLocallyTakesFlowsAway(t *testing.T) {
+	s := ovstest.StartSwitch(t)
+	s.VSCtl("add-br", "xapi1", "--", "set-fail-mode", "xapi1", "secure")
+	before := bridgeText(s, "xapi1")
+	manage(t, s, testOwner, "xapi1", 103)
+	s.OFCtl("add-flow", "xapi1", "cookie=0x1,priority=7000,in_port=1,arp,actions=NORMAL")
+	if got := onHost(t, s, "leave --local"); got.code != 0 {
+		t.Errorf("leave: %+v", got)
+	}
+	if after := bridgeText(s, "xapi1"); after != before {
+		t.Errorf("bridge after leave:\n%s\nwant as it was:\n%s", after, before)
+	}
+	flows := s.OFCtl("--no-stats", "dump-flows", "xapi1")
+	if strings.Contains(flows, "0x6f6d") || !strings.Contains(flows, "cookie=0x1, priority=7000,arp,in_port=") {
+		t.Errorf("flows after leave:\n%s", flows)
+	}
+}
+
 func TestHostLeaveRefusesSeveralStores(t *testing.T) {
 	s := ovstest.StartSwitch(t)
 	s.VSCtl("add-br", "xapi1", "--", "add-br", "xapi2")

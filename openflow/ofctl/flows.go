@@ -37,3 +37,13 @@ func (h *Host) AddFlows(ctx context.Context, bridge string, flows []string) erro
 	}
 	return nil
 }
+
+// DeleteFlows deletes the flows of which the cookie has the bits of mask as in
+// cookie.
+func (h *Host) DeleteFlows(ctx context.Context, bridge string, cookie, mask uint64) error {
+	match := fmt.Sprintf("cookie=%#x/%#x", cookie, mask)
+	if _, err := h.run(ctx, nil, "ovs-ofctl", "--timeout=10", "-O", versions, "del-flows", bridge, match); err != nil {
+		return fmt.Errorf("delete flows of %s: %w", bridge, err)
+	}
+	return nil
+}
