@@ -94,13 +94,6 @@ func (h *host) carrierOf(on *topology.OnHost) string {
 	return ""
 }
 
-// carried reports whether a network's carrier is on the bridge that carries the
-// network on this host; it is nothing to a network with ports of its own.
-func (h *host) carried(on *topology.OnHost) bool {
-	name := h.carrierOf(on)
-	return name == "" || h.carriers[name].bridge() == on.Bridge
-}
-
 // joinCarrier counts a network's tunnels in with those of its carrier.
 func (h *host) joinCarrier(on *topology.OnHost) {
 	name := h.carrierOf(on)

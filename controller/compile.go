@@ -283,6 +283,9 @@ func (h *host) rowOf(db *schema.DB, on *topology.OnHost, t topology.Tunnel, p *s
 	network, peer, key := on.Net.Name, t.Peer, strconv.FormatUint(uint64(t.Key), 10)
 	if t.Carrier != "" {
 		network, key = t.Carrier, "flow"
+		if b := db.BridgeOfPort(p.UUID); b == nil || b.Name != on.Bridge {
+			return nil // it serves networks of another bridge
+		}
 	}
 	if on.Net.TunnelPorts == topology.TunnelPortsFlow {
 		peer = ""
