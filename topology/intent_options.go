@@ -37,6 +37,32 @@ func (p *planner) external(name string) bool {
 	return kind == KindExternal
 }
 
+// checkNetwork judges a network against hosts, ports and other networks; old is
+// as it was, and empty if it is new.
+func (p *planner) checkNetwork(i int, r, old *NetworkRecord, agreed *accordPlan) {
+	for j, h := range r.Hosts {
+		if !p.hostStays(h) {
+			p.refuse(listNetworks, i, r.Name, fmt.Sprintf("hosts[%d]", j), "there is no host %s", h)
+		}
+	}
+	if field, why := p.badHosts(&r.Network); why != "" {
+		p.refuse(listNetworks, i, r.Name, field, "%s", why)
+	}
+	for _, h := range old.Hosts {
+		if port, _ := p.checkBehind(h, r); port != "" {
+			p.refuse(listNetworks, i, r.Name, "hosts", "port %s is behind external host %s, which has to be listed for it: "+
+				"list it, or delete the port", port, h)
+		}
+	}
+	if r.learning() && !old.learning() {
+		p.checkLearners(i, r.Name)
+	}
+	if d := agreed.join(&r.Network); d != nil {
+		field, why := d.refusal()
+		p.refuse(listNetworks, i, r.Name, field, "%s", why)
+	}
+}
+
 // badHosts judges what a network says of its bridges against the hosts that it
 // lists: external ones have no bridge that concerns us.
 func (p *planner) badHosts(n *Network) (field, why string) {
@@ -112,7 +138,7 @@ func (p *planner) checkPort(i int, r *Port) {
 		p.refuse(listPorts, i, r.Name, "network", "there is no network %s", r.Network)
 		return
 	}
-	if field := r.programmedOnly(); field != "" && n.Profile == ProfileLearning {
+	if field := r.programmedOnly(); field != "" && n.learning() {
 		p.refuse(listPorts, i, r.Name, field, "has no effect in network %s, which is of profile: learning: "+
 			"leave it out, or use profile: programmed there", n.Name)
 	}

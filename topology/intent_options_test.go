@@ -136,6 +136,7 @@ func TestAllowedCombinations(t *testing.T) {
 		}},
 		{"the bridge of a network that goes", []string{net + "bridge: br0, profile: learning}]", "!networks: [{name: b, encap: gre, key: 2, bridge: br0}]"}},
 		{"a network that is there learns no more", []string{net + "bridge: br0, profile: learning}]", net + "bridge: br0}, {name: b, encap: gre, key: 2, bridge: br0}]"}},
+		{"a type for a bridge that nobody makes", []string{net + "bridge: br0, datapathType: netdev}]"}},
 		{"external hosts alone, without a bridge", []string{"hosts: [{name: x, kind: external, endpoint: 10.0.0.9}]\n" + net + "hosts: [x], bfd: true}]"}},
 		{"a managed host becomes external, and managed again", []string{
 			"hosts: [{name: h, systemID: s}]\n" + net + "bridge: br0, hosts: [h]}]",

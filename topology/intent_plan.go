@@ -183,27 +183,7 @@ func (p *planner) planNetwork(i int, d *keyDraw, agreed *accordPlan) {
 	old, known := p.in.networks[p.spec.Networks[i].Name]
 	r := NetworkRecord{Network: cloneNetwork(p.spec.Networks[i]).Defaults()}
 	p.nets[r.Name] = &r
-	for j, h := range r.Hosts {
-		if !p.hostStays(h) {
-			p.refuse(listNetworks, i, r.Name, fmt.Sprintf("hosts[%d]", j), "there is no host %s", h)
-		}
-	}
-	if field, why := p.badHosts(&r.Network); why != "" {
-		p.refuse(listNetworks, i, r.Name, field, "%s", why)
-	}
-	for _, h := range old.Hosts {
-		if port, _ := p.checkBehind(h, &r); port != "" {
-			p.refuse(listNetworks, i, r.Name, "hosts", "port %s is behind external host %s, which has to be listed for it: "+
-				"list it, or delete the port", port, h)
-		}
-	}
-	if known && r.Profile == ProfileLearning && old.Profile != ProfileLearning {
-		p.checkLearners(i, r.Name)
-	}
-	if d := agreed.join(&r.Network); d != nil {
-		field, why := d.refusal()
-		p.refuse(listNetworks, i, r.Name, field, "%s", why)
-	}
+	p.checkNetwork(i, &r, &old, agreed)
 	switch sameEncap := known && old.Encap == r.Encap; {
 	case sameEncap && (r.Key == 0 || r.Key == old.Key):
 		r.Key, r.AutoKey = old.Key, old.AutoKey

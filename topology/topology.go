@@ -24,7 +24,10 @@ const (
 )
 
 // Network is one tenant network as a spec declares it. JSON and YAML names and
-// defaults are those of the interface; Defaults fills them in.
+// defaults are those of the interface; Defaults fills them in. DatapathType is
+// nothing to a bridge that is there already, and so may stand in a spec that
+// makes none; CreateBridge without a host to make it on is refused, for it reads
+// as if the bridge came about wherever a VM starts.
 type Network struct {
 	Name           string   `json:"name"`
 	Tenant         string   `json:"tenant,omitempty"`
