@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"ovsmesh/ovsdb/plan"
+	"ovsmesh/ovsdb/schema"
 	"ovsmesh/topology"
 )
 
@@ -60,9 +61,9 @@ func (c *carrier) tunnels() []plan.Tunnel {
 	}
 	list := make([]plan.Tunnel, 0, len(h.ports))
 	for _, name := range slices.Sorted(maps.Keys(h.ports)) {
-		p := h.ports[name]
-		p.BFD = p.bfd > 0
-		list = append(list, p.Tunnel)
+		t := h.ports[name].Tunnel
+		t.BFD = h.ports[name].bfd > 0
+		list = append(list, t)
 	}
 	return list
 }
@@ -109,24 +110,27 @@ func (h *host) joinCarrier(on *topology.OnHost) {
 	if at == nil {
 		at = &home{users: map[uint32]string{}, ports: map[string]*sharedPort{}}
 		c.homes[on.Bridge] = at
+		h.dirty[name] = struct{}{}
 		if len(c.homes) > 1 {
 			h.dirtyUsers(name)
 		}
 	}
 	at.users[on.Net.ID] = on.Net.Name
-	h.dirty[name] = struct{}{}
 	tunnels, _ := h.tunnelsWanted(on)
 	for _, t := range tunnels {
-		p := at.ports[t.Name]
+		p, want := at.ports[t.Name], sharedTunnel(on, t)
 		if p == nil {
 			p = &sharedPort{}
 			at.ports[t.Name] = p
 		}
-		p.Tunnel = sharedTunnel(on, t)
-		p.tunnels++
 		if t.BFD {
 			p.bfd++
 		}
+		if p.Tunnel != want || t.BFD && p.bfd == 1 {
+			p.Tunnel = want
+			h.dirty[name] = struct{}{}
+		}
+		p.tunnels++
 	}
 }
 
@@ -138,7 +142,6 @@ func (h *host) leaveCarrier(on *topology.OnHost) {
 		return
 	}
 	at := c.homes[on.Bridge]
-	h.dirty[name] = struct{}{}
 	delete(at.users, on.Net.ID)
 	tunnels, _ := h.tunnelsWanted(on)
 	for _, t := range tunnels {
@@ -152,11 +155,15 @@ func (h *host) leaveCarrier(on *topology.OnHost) {
 		if p.tunnels--; p.tunnels == 0 {
 			delete(at.ports, t.Name)
 		}
+		if p.tunnels == 0 || t.BFD && p.bfd == 0 {
+			h.dirty[name] = struct{}{}
+		}
 	}
 	if len(at.users) > 0 {
 		return
 	}
 	delete(c.homes, on.Bridge)
+	h.dirty[name] = struct{}{}
 	h.dirtyUsers(name)
 	if len(c.homes) == 0 {
 		delete(h.carriers, name)
@@ -170,11 +177,63 @@ func (h *host) dirtyUsers(carrier string) {
 	}
 }
 
+// touchCarrier notes that the flows and the status of a carrier's networks may be
+// off: of all of them, or of those that have one of some peers. Networks of flow
+// ports get what comes by shared ones, see narrower.
+func (h *host) touchCarrier(name string, peers map[string]struct{}) {
+	users := h.carriers[name].users()
+	if rest, shared := strings.CutPrefix(name, topology.TunnelPortsShared); shared {
+		users = append(users, h.carriers[topology.TunnelPortsFlow+rest].users()...)
+	}
+	for _, network := range users {
+		if peers == nil || h.hasPeer(network, peers) {
+			h.dirtyFlows(network)
+			h.status.touch(network)
+		}
+	}
+	for _, b := range h.bridges {
+		b.dirty[0] = struct{}{} // it guards every carrier's ports
+	}
+}
+
+func (h *host) hasPeer(network string, peers map[string]struct{}) bool {
+	on := h.on[network]
+	if on == nil {
+		return false
+	}
+	tunnels, _ := h.tunnelsWanted(on)
+	return slices.ContainsFunc(tunnels, func(t topology.Tunnel) bool {
+		_, has := peers[t.Peer]
+		return has
+	})
+}
+
+// peersOf returns to which peers the ports of a carrier lead that are among
+// some interfaces; nil if one leads to all.
+func (h *host) peersOf(carrier string, interfaces []string) map[string]struct{} {
+	peers := map[string]struct{}{}
+	for _, name := range interfaces {
+		p := h.att.db.PortByName(name)
+		if p == nil || p.ExternalIDs[schema.KeyNetwork] != carrier {
+			continue
+		}
+		peer := p.ExternalIDs[schema.KeyPeer]
+		if peer == "" {
+			return nil
+		}
+		peers[peer] = struct{}{}
+	}
+	if len(peers) == 0 {
+		return nil
+	}
+	return peers
+}
+
 // sharedTunnel is the port through which a tunnel goes. What the networks
 // differ in, each packet has of its own.
 func sharedTunnel(on *topology.OnHost, t topology.Tunnel) plan.Tunnel {
 	p := ownTunnel(t)
-	p.Key = 0
+	p.Key, p.BFD = 0, false // what asks for BFD is counted
 	if on.Net.TunnelPorts == topology.TunnelPortsFlow {
 		p.Peer, p.RemoteIP = "", netip.Addr{}
 	}

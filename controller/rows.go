@@ -5,7 +5,6 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -389,35 +388,18 @@ func (h *host) noteErrors(l look, errs map[string][]string) {
 		h.complete = false
 	} else {
 		for name := range l.networks {
+			switch {
+			case !isCarrier(name):
+				h.dirtyFlows(name)
+				h.status.touch(name)
+			case !slices.Equal(h.rowErrors[name], errs[name]):
+				h.touchCarrier(name, nil)
+			}
 			delete(h.rowErrors, name)
-			h.touch(name)
 		}
-		for name, e := range errs {
-			h.rowErrors[name] = e
-		}
+		maps.Copy(h.rowErrors, errs)
 	}
 	clear(h.dirty)
-}
-
-// touch notes that the flows and the status of a network may be off, or those
-// of all networks of a carrier.
-func (h *host) touch(name string) {
-	if !isCarrier(name) {
-		h.dirtyFlows(name)
-		h.status.touch(name)
-		return
-	}
-	users := h.carriers[name].users()
-	if rest, shared := strings.CutPrefix(name, topology.TunnelPortsShared); shared {
-		users = append(users, h.carriers[topology.TunnelPortsFlow+rest].users()...) // see narrower
-	}
-	for _, network := range users {
-		h.dirtyFlows(network)
-		h.status.touch(network)
-	}
-	for _, b := range h.bridges {
-		b.dirty[0] = struct{}{} // it guards every carrier's ports
-	}
 }
 
 // dirtyFlows notes that a network's flows may be off.
@@ -454,6 +436,9 @@ func (h *host) advance() {
 func (h *host) mark(c schema.Changes) {
 	for name := range c.Network {
 		h.dirty[name] = struct{}{}
+		if isCarrier(name) { // a port of it may be gone
+			h.touchCarrier(name, h.peersOf(name, c.Interfaces))
+		}
 	}
 	if c.Foreign || len(c.Ports) > 0 {
 		for name := range h.rowErrors { // what was in the way may be gone
@@ -469,7 +454,12 @@ func (h *host) mark(c schema.Changes) {
 		}
 	}
 	for name := range c.Reported {
-		h.touch(name)
+		if isCarrier(name) {
+			h.touchCarrier(name, h.peersOf(name, c.Interfaces))
+			continue
+		}
+		h.dirtyFlows(name)
+		h.status.touch(name)
 	}
 	for _, iface := range c.Interfaces {
 		if name, ok := h.vifs[iface]; ok {
