@@ -16,10 +16,10 @@ import (
 // maxCaptured bounds what a Capture keeps.
 const maxCaptured = 100_000
 
-// Frame is an Ethernet frame as a VM's interface saw it.
+// Frame is an Ethernet frame as an interface saw it.
 type Frame struct {
 	Time time.Time
-	Sent bool   // by the VM itself; otherwise it arrived there
+	Sent bool   // by the VM or host itself; otherwise it arrived there
 	Data []byte // from the destination address on, VLAN tag included, no FCS
 }
 
@@ -36,7 +36,7 @@ func (f Frame) EtherType() uint16 {
 	return binary.BigEndian.Uint16(f.Data[at:])
 }
 
-// Capture records the frames at a VM's interface from StartCapture to Stop.
+// Capture records the frames at an interface from StartCapture to Stop.
 type Capture struct {
 	file *os.File
 	done chan struct{}
@@ -48,8 +48,15 @@ type Capture struct {
 
 // StartCapture begins to record at the VM's eth0. No frame that arrives after
 // it returned is missed; if any had to be dropped, Stop says so.
-func (vm *VM) StartCapture() (*Capture, error) {
-	fd, err := vm.packetSocket(unix.ETH_P_ALL)
+func (vm *VM) StartCapture() (*Capture, error) { return startCapture(vm.link()) }
+
+// StartCapture begins to record at the host's link to the underlay, where
+// tunnels' packets pass in their envelopes: see Decapsulate. Sent are those
+// that the host sent.
+func (h *Host) StartCapture() (*Capture, error) { return startCapture(end{h.ns, "eth0"}) }
+
+func startCapture(at end) (*Capture, error) {
+	fd, err := packetSocket(at, unix.ETH_P_ALL)
 	if err != nil {
 		return nil, err
 	}
@@ -58,18 +65,18 @@ func (vm *VM) StartCapture() (*Capture, error) {
 		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, buffer),
 		unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_AUXDATA, 1))
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("capture at %s: %w", vm.Name, err), unix.Close(fd))
+		return nil, errors.Join(fmt.Errorf("capture at %s: %w", at, err), unix.Close(fd))
 	}
-	c := &Capture{file: os.NewFile(uintptr(fd), "capture of "+vm.Name), done: make(chan struct{})}
+	c := &Capture{file: os.NewFile(uintptr(fd), "capture at "+at.String()), done: make(chan struct{})}
 	go c.read()
 	return c, nil
 }
 
-// packetSocket opens a packet(7) socket on the VM's eth0, which takes frames of
-// one protocol, or none with 0.
-func (vm *VM) packetSocket(protocol uint16) (fd int, err error) {
-	err = inNS(vm.Namespace(), func() error {
-		dev, err := net.InterfaceByName("eth0")
+// packetSocket opens a packet(7) socket on a device, which takes frames of one
+// protocol, or none with 0.
+func packetSocket(at end, protocol uint16) (fd int, err error) {
+	err = inNS(at.ns, func() error {
+		dev, err := net.InterfaceByName(at.name)
 		if err != nil {
 			return err
 		}
@@ -84,7 +91,7 @@ func (vm *VM) packetSocket(protocol uint16) (fd int, err error) {
 		return nil
 	})
 	if err != nil {
-		return -1, fmt.Errorf("packet socket of VM %s: %w", vm.Name, err)
+		return -1, fmt.Errorf("packet socket at %s: %w", at, err)
 	}
 	return fd, nil
 }
@@ -217,8 +224,10 @@ func (c *Capture) countDrops() {
 
 // SendFrame sends a raw Ethernet frame from the VM's eth0, destination address
 // first, without FCS. Nothing about it is checked or completed.
-func (vm *VM) SendFrame(frame []byte) error {
-	fd, err := vm.packetSocket(0)
+func (vm *VM) SendFrame(frame []byte) error { return sendFrame(vm.link(), frame) }
+
+func sendFrame(from end, frame []byte) error {
+	fd, err := packetSocket(from, 0)
 	if err != nil {
 		return err
 	}
@@ -230,7 +239,7 @@ func (vm *VM) SendFrame(frame []byte) error {
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("send frame from VM %s: %w", vm.Name, err)
+			return fmt.Errorf("send frame from %s: %w", from, err)
 		}
 		return nil
 	}

@@ -48,6 +48,15 @@ func populate(t *testing.T, ctx context.Context, bed *ovstest.Bed) {
 	if err := va.Start(exec.Command("sleep", "60")); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := va.ServeDHCP(netip.MustParseAddr("10.1.1.100"), netip.MustParseAddr("10.1.1.110"), netip.Addr{}, netip.Addr{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := va.ServeVRRP(1, 1, netip.MustParsePrefix("10.1.1.200/24"), false); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bed.AddVTEP(ctx, "ext", 1); err != nil {
+		t.Fatal(err)
+	}
 	if err := va.Prepare(ctx, bed.Host("b")); err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,9 @@
 //	              StartOVS outside of tests
 //	NewBed        many hosts, each a network namespace with its own pair and
 //	              the userspace datapath, joined by an underlay; VMs in
-//	              namespaces of their own; real packets
+//	              namespaces of their own; real packets. VMs run real daemons
+//	              (DHCP, router advertisements, VRRP); a VTEP is an endpoint
+//	              without Open vSwitch
 //
 // It needs root and the Debian package openvswitch-switch; neither the system's
 // own Open vSwitch service nor the kernel datapath is used or touched. All that

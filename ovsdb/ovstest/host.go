@@ -46,9 +46,23 @@ func (b *Bed) AddHost(ctx context.Context, name string) (*Host, error) {
 	return hosts[0], nil
 }
 
+// AddOldHost starts a host whose database lacks columns, each "Table.column",
+// as that of an older Open vSwitch does. Its ovs-vswitchd is the installed one.
+func (b *Bed) AddOldHost(ctx context.Context, name string, withoutColumns ...string) (*Host, error) {
+	hosts, err := b.addHosts(ctx, withoutColumns, name)
+	if err != nil {
+		return nil, err
+	}
+	return hosts[0], nil
+}
+
 // AddHosts starts several hosts side by side; their addresses are in the order
 // of the names. On an error none of them stays.
 func (b *Bed) AddHosts(ctx context.Context, names ...string) ([]*Host, error) {
+	return b.addHosts(ctx, nil, names...)
+}
+
+func (b *Bed) addHosts(ctx context.Context, withoutColumns []string, names ...string) ([]*Host, error) {
 	var hosts []*Host
 	var err error
 	for _, name := range names {
@@ -63,7 +77,7 @@ func (b *Bed) AddHosts(ctx context.Context, names ...string) ([]*Host, error) {
 		group.SetLimit(hostsAtOnce)
 		for _, h := range hosts {
 			group.Go(func() error {
-				if err := h.build(gctx); err != nil {
+				if err := h.build(gctx, withoutColumns); err != nil {
 					return fmt.Errorf("add host %s: %w", h.Name, err)
 				}
 				return nil
@@ -109,7 +123,7 @@ func (b *Bed) newHost(name string) (*Host, error) {
 	return nil, fmt.Errorf("a bed has room for %d hosts", maxHosts)
 }
 
-func (h *Host) build(ctx context.Context) error {
+func (h *Host) build(ctx context.Context, withoutColumns []string) error {
 	if err := os.Mkdir(h.dir, 0o755); err != nil {
 		return err
 	}
@@ -135,7 +149,11 @@ func (h *Host) build(ctx context.Context) error {
 			return err
 		}
 	}
-	ovs, err := startOVS(ctx, h.dir, h.ns, identity{systemID: h.SystemID, hostname: h.Name}, h.vswitchd...)
+	schema, err := schemaWithout(h.path("vswitch.ovsschema"), withoutColumns)
+	if err != nil {
+		return err
+	}
+	ovs, err := startOVS(ctx, h.dir, h.ns, schema, identity{systemID: h.SystemID, hostname: h.Name}, h.vswitchd...)
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,8 @@ type end struct {
 	name string // at most 15 bytes
 }
 
+func (e end) String() string { return e.ns + "/" + e.name }
+
 // addVeth makes a veth pair, both ends down. The far end must be in a named
 // namespace.
 func addVeth(near, far end, mtu int) error {

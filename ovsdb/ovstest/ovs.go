@@ -32,16 +32,16 @@ type identity struct {
 	hostname string
 }
 
-// startOVS makes the database in dir, which exists, and starts both daemons in
+// startOVS makes the database of a schema in dir, which exists, and starts both daemons in
 // the named network namespace. On an error nothing keeps running.
-func startOVS(ctx context.Context, dir, ns string, id identity, vswitchdFlags ...string) (*OVS, error) {
+func startOVS(ctx context.Context, dir, ns, schema string, id identity, vswitchdFlags ...string) (*OVS, error) {
 	for _, tool := range []string{"ovsdb-tool", "ovsdb-server", "ovs-vswitchd", "ovs-vsctl", "ovs-ofctl", "ovs-appctl"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			return nil, fmt.Errorf("%s: %w", tool, ErrNotInstalled)
 		}
 	}
 	o := &OVS{dir: dir, ns: ns, vswitchd: vswitchdFlags}
-	if _, err := o.run(ctx, "ovsdb-tool", "create", o.path("conf.db"), schemaFile); err != nil {
+	if _, err := o.run(ctx, "ovsdb-tool", "create", o.path("conf.db"), schema); err != nil {
 		return nil, err
 	}
 	if err := o.boot(ctx, id); err != nil {

@@ -59,7 +59,7 @@ func StartOVS(ctx context.Context, opts ...Option) (*OVS, error) {
 	if err := claim(dir, false); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	ovs, err := startOVS(ctx, dir, "", o.id, o.flags...)
+	ovs, err := startOVS(ctx, dir, "", schemaFile, o.id, o.flags...)
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}

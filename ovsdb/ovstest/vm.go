@@ -54,6 +54,18 @@ type VIF struct {
 // sets: attached-mac, iface-id, vm-id, and iface-status=active. On an error
 // nothing of it stays.
 func (h *Host) AddVM(ctx context.Context, spec VMSpec) (*VM, error) {
+	vm, err := h.bed.newVM(spec)
+	if err != nil {
+		return nil, err
+	}
+	if err := vm.build(ctx, h); err != nil {
+		return nil, fmt.Errorf("add VM %s: %w", spec.Name, errors.Join(err, vm.Remove(context.WithoutCancel(ctx))))
+	}
+	return vm, h.bed.save()
+}
+
+// newVM takes a VM's name; nothing of it is there yet.
+func (b *Bed) newVM(spec VMSpec) (*VM, error) {
 	if !validName.MatchString(spec.Name) {
 		return nil, fmt.Errorf("VM name %q: want lower-case letters, digits and inner hyphens, at most 42", spec.Name)
 	}
@@ -66,32 +78,29 @@ func (h *Host) AddVM(ctx context.Context, spec VMSpec) (*VM, error) {
 	if spec.MTU == 0 {
 		spec.MTU = defaultVMMTU
 	}
-	vm := &VM{VMSpec: spec, VMID: NewUUID(), bed: h.bed}
-	h.bed.mu.Lock()
-	taken := h.bed.vms[spec.Name] != nil
-	if !taken {
-		h.bed.vms[spec.Name] = vm
-	}
-	h.bed.mu.Unlock()
-	if taken {
+	vm := &VM{VMSpec: spec, VMID: NewUUID(), bed: b}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.vms[spec.Name] != nil {
 		return nil, fmt.Errorf("VM %s is there already", spec.Name)
 	}
-	if err := vm.build(ctx, h); err != nil {
-		return nil, fmt.Errorf("add VM %s: %w", spec.Name, errors.Join(err, vm.Remove(context.WithoutCancel(ctx))))
-	}
-	return vm, h.bed.save()
+	b.vms[spec.Name] = vm
+	return vm, nil
 }
 
-func (vm *VM) build(ctx context.Context, h *Host) error {
+func (vm *VM) makeNS(ctx context.Context) error {
 	if err := addNS(ctx, vm.Namespace()); err != nil {
 		return err
 	}
 	// No traffic of its own beyond what a test asks for, and no waiting for
 	// duplicate address detection.
-	err := setSysctls(vm.Namespace(),
+	return setSysctls(vm.Namespace(),
 		"ipv6/conf/default/accept_dad=0", "ipv6/conf/default/accept_ra=0",
 		"ipv6/conf/default/router_solicitations=0", "ipv6/conf/all/accept_dad=0")
-	if err != nil {
+}
+
+func (vm *VM) build(ctx context.Context, h *Host) error {
+	if err := vm.makeNS(ctx); err != nil {
 		return err
 	}
 	vif, err := vm.plug(ctx, h, "eth0")
@@ -179,7 +188,7 @@ func (vm *VM) Remove(ctx context.Context) error {
 	if vm.Next != nil {
 		errs = append(errs, vm.unplug(ctx, *vm.Next))
 	}
-	errs = append(errs, killIn([]string{netnsDir + "/" + vm.Namespace()}), delNS(ctx, vm.Namespace()))
+	errs = append(errs, killIn([]string{netnsDir + "/" + vm.Namespace()}), delNS(ctx, vm.Namespace()), os.RemoveAll(vm.dir()))
 	vm.bed.mu.Lock()
 	delete(vm.bed.vms, vm.Name)
 	vm.bed.mu.Unlock()
@@ -244,6 +253,8 @@ func (vm *VM) Announce() error {
 
 // Namespace is the name of the VM's network namespace, as of ip-netns(8).
 func (vm *VM) Namespace() string { return vm.bed.vmNS(vm.Name) }
+
+func (vm *VM) link() end { return end{vm.Namespace(), "eth0"} }
 
 // Exec runs a program in the VM and returns what it wrote to stdout.
 func (vm *VM) Exec(ctx context.Context, argv ...string) (string, error) {
