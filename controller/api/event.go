@@ -7,13 +7,15 @@ import "ovsmesh/topology"
 const (
 	// EventHost: a host's OVSDB connection came (connected) or ended
 	// (disconnected; Error says why). While a host is disconnected all tunnel
-	// ends on it are unreachable, without an event for each.
+	// ends on it are unreachable, and what was told of the sync and the problems
+	// of networks there no longer counts, without an event for each. Once it is
+	// back all that is told anew.
 	EventHost = "host"
 	// EventBridge: the OpenFlow connection of a managed bridge came (connected)
 	// or ended (disconnected), or the bridge is no longer ours (released).
 	EventBridge = "bridge"
 	// EventMember: a host is in a network's mesh from now on (joined), or no
-	// longer (left, and with it all its tunnel ends in that network).
+	// longer (left: all that was told of the two, tunnel ends too, is no more).
 	EventMember = "member"
 	// EventTunnel: a tunnel end on Host, to Peer, has another State or Error, or
 	// is no longer wanted (removed).

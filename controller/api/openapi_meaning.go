@@ -57,9 +57,9 @@ func meanings() map[string]string {
 		"Event.host":       "The host that it is about, or on which it is so.",
 		"Event.id":         "Number of the event; grows, also when the server is started again.",
 		"Event.items":      "Of a change: what was created, updated and deleted, the first hundred.",
-		"Event.kind": "host: its OVSDB connection came or ended; while it is disconnected its tunnel ends are unreachable without an event for each. " +
+		"Event.kind": "host: its OVSDB connection came or ended; while it is disconnected its tunnel ends are unreachable, and what was told of sync and problems there no longer counts, without an event for each; once it is back that is told anew. " +
 			"bridge: its OpenFlow connection came or ended, or it was given back. " +
-			"member: a host has joined a network's mesh or left it, and all its tunnel ends with it. " +
+			"member: a host has joined a network's mesh or left it, and with it goes all that was told of the two. " +
 			"tunnel: an end on host, to peer, has another state or error, or was removed. " +
 			"sync: what is wanted on a host, or of one network there, is on its switches or is not yet. " +
 			"change: the spec has changed, or a host has registered. " +
