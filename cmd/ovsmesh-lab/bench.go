@@ -23,47 +23,48 @@ import (
 type bench struct {
 	out      io.Writer // the table
 	progress io.Writer
-	tunnels  int
-	rounds   int
-	laps     int // single tunnels in a round
-	samples  int // of the plugin's way, at each point of a round
+	single   singleBench
+	cloud    cloudBench
 	profile  string
-
-	ours, floor, oneOurs, oneFloor []time.Duration
-	plugin                         [][]time.Duration // by point
 }
 
 // errTargetMissed ends a run in which a line of the table says "no".
 var errTargetMissed = errors.New("a target was missed")
 
 func newBenchCommand() *cobra.Command {
-	b := &bench{tunnels: 1000, rounds: 9, laps: 10, samples: 4}
+	b := &bench{
+		single: singleBench{rounds: 9, tunnels: 1000, laps: 10, samples: 4, crowd: 2000, changes: 100},
+		cloud:  cloudBench{rounds: 5, cloud: cloud{hosts: 20, networks: 100}},
+	}
 	quick := false
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "Compare ovsmesh's speed with the plugin's and with that of Open vSwitch itself",
-		Long: `bench makes 1,000 tunnels on one real Open vSwitch (its dummy datapath, so no
-packets) from a spec to all OpenFlow ports and flows, and compares the time with
-that of the processes which CloudStack's ovstunnel plugin starts for as many,
-and with the least that Open vSwitch needs for the same rows and flows. It ends
-with 1 if a target is missed. docs/performance.md says more.`,
+		Long: `bench makes and deletes 1,000 tunnels on one real Open vSwitch (its dummy
+datapath, so no packets) from a spec to all OpenFlow ports and flows, and
+compares the time with that of the processes which CloudStack's ovstunnel plugin
+starts for as many, and with the least that Open vSwitch needs for the same rows
+and flows. It does so also for 100 changes that come one by one, and for 100
+networks on 20 switches. It ends with 1 if a target is missed.
+docs/performance.md says more.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if quick {
-				b.rounds, b.samples = 3, 2
+				b.single.rounds, b.single.samples, b.cloud.rounds = 3, 2, 3
 			}
 			b.out, b.progress = cmd.OutOrStdout(), cmd.ErrOrStderr()
 			return b.run(cmd.Context())
 		},
 	}
 	cmd.Flags().BoolVar(&quick, "quick", false, "fewer rounds")
+	cmd.Flags().IntVar(&b.single.rounds, "rounds", b.single.rounds, "rounds on one switch")
+	cmd.Flags().IntVar(&b.cloud.rounds, "cloud-rounds", b.cloud.rounds, "rounds on many switches")
 	cmd.Flags().StringVar(&b.profile, "cpuprofile", "", "write a CPU profile of the controller's part into a file")
 	return cmd
 }
 
 func (b *bench) run(ctx context.Context) error {
 	controller.TuneMemory() // as ovsmesh serve does
-	b.plugin = make([][]time.Duration, len(pluginPoints(b.tunnels)))
 	if b.profile != "" {
 		f, err := os.Create(b.profile)
 		if err != nil {
@@ -75,85 +76,31 @@ func (b *bench) run(ctx context.Context) error {
 		}
 		defer pprof.StopCPUProfile()
 	}
-	for i := range b.rounds {
-		fmt.Fprintf(b.progress, "round %d of %d\n", i+1, b.rounds)
-		if err := b.round(ctx); err != nil {
-			return fmt.Errorf("round %d: %w", i+1, err)
+	var results []benchResult
+	for _, part := range []struct {
+		name    string
+		rounds  int
+		round   func(context.Context) error
+		results func(io.Writer) []benchResult
+	}{
+		{"one switch", b.single.rounds, b.single.round, b.single.results},
+		{fmt.Sprintf("%d switches", b.cloud.hosts), b.cloud.rounds, b.cloud.round, b.cloud.results},
+	} {
+		for i := range part.rounds {
+			fmt.Fprintf(b.progress, "%s: round %d of %d\n", part.name, i+1, part.rounds)
+			if err := part.round(ctx); err != nil {
+				return fmt.Errorf("%s: round %d: %w", part.name, i+1, err)
+			}
+		}
+		if part.rounds > 0 {
+			results = append(results, part.results(b.progress)...)
 		}
 	}
-	met, err := printResults(b.out, b.results())
+	met, err := printResults(b.out, results)
 	if err == nil && !met {
 		err = errTargetMissed
 	}
 	return err
-}
-
-// round measures everything once.
-func (b *bench) round(ctx context.Context) (err error) {
-	if err := b.pluginRound(ctx); err != nil {
-		return err
-	}
-	floor, err := startFloor(ctx)
-	if err != nil {
-		return fmt.Errorf("floor: %w", err)
-	}
-	defer func() { err = errors.Join(err, floor.Close()) }()
-	ours, err := startOurs(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, ours.Close()) }()
-
-	if err := b.lap(ctx, ours, floor, b.tunnels, &b.ours, &b.floor); err != nil {
-		return err
-	}
-	for range b.laps {
-		if err := b.lap(ctx, ours, floor, 1, &b.oneOurs, &b.oneFloor); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (b *bench) pluginRound(ctx context.Context) error {
-	costs, err := samplePlugin(ctx, pluginPoints(b.tunnels), b.samples)
-	if err != nil {
-		return err
-	}
-	for i, c := range costs {
-		b.plugin[i] = append(b.plugin[i], c...)
-	}
-	return nil
-}
-
-// lap measures n tunnels more, on the one switch and on the other.
-func (b *bench) lap(ctx context.Context, ours *benchOurs, floor *benchFloor, n int, o, f *[]time.Duration) error {
-	took, err := ours.add(ctx, n)
-	if err != nil {
-		return fmt.Errorf("%d tunnels by ovsmesh: %w", n, err)
-	}
-	*o = append(*o, took)
-	if took, err = floor.add(ctx, n); err != nil {
-		return fmt.Errorf("%d tunnels by hand: %w", n, err)
-	}
-	*f = append(*f, took)
-	return nil
-}
-
-func (b *bench) results() []benchResult {
-	n := thousands(b.tunnels)
-	points := pluginPoints(b.tunnels)
-	costs := make([]time.Duration, len(points))
-	for i, c := range b.plugin {
-		costs[i] = median(c)
-		fmt.Fprintf(b.progress, "the plugin's tunnel no. %d: %s\n", points[i], short(costs[i]))
-	}
-	ours, floor := median(b.ours), median(b.floor)
-	return []benchResult{
-		{name: n + " tunnels: the plugin's processes", ours: ours, other: integrate(points, costs), limit: 200, faster: true},
-		{name: n + " tunnels: one transaction, flows", ours: ours, other: floor, limit: 1.5},
-		{name: "one more at " + n + ": the same", ours: median(b.oneOurs), other: median(b.oneFloor), limit: 1.5},
-	}
 }
 
 // thousands writes a number as people do.

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -42,6 +44,7 @@ func (k benchNet) mac() topology.MAC {
 
 // tunnel is one tunnel of the measured host.
 type tunnel struct {
+	number int // counted from 1
 	port   string
 	net    benchNet
 	peer   int // counted from 1
@@ -53,8 +56,9 @@ type tunnel struct {
 func benchTunnel(n int) tunnel {
 	k, peer := benchNet((n-1)%benchNetworks), (n-1)/benchNetworks+1
 	return tunnel{
-		port: topology.TunnelName(topology.GRE, k.key(), benchHostID, benchHostID+peer),
-		net:  k, peer: peer, remote: peerAddr(peer),
+		number: n,
+		port:   topology.TunnelName(topology.GRE, k.key(), benchHostID, benchHostID+peer),
+		net:    k, peer: peer, remote: peerAddr(peer),
 	}
 }
 
@@ -62,37 +66,45 @@ func peerAddr(peer int) netip.Addr {
 	return netip.AddrFrom4([4]byte{198, 18, byte(peer / 250), byte(1 + peer%250)})
 }
 
-// benchSpec takes the host from its first known tunnels to its first n: the
-// networks that get one, with all their members, and the hosts that are new in
-// them. Without tunnels it is all networks with the measured host alone.
-func benchSpec(known, n int) string {
+// span is the tunnels that a host has when the first gone of the made ones are
+// no more.
+type span struct{ gone, made int }
+
+// tunnels returns those of the span.
+func (s span) tunnels() []tunnel {
+	list := make([]tunnel, 0, s.made-s.gone)
+	for n := s.gone + 1; n <= s.made; n++ {
+		list = append(list, benchTunnel(n))
+	}
+	return list
+}
+
+// benchSpec takes the measured host from some of its tunnels to others: the
+// networks in which one comes or goes, with all their members, and the hosts
+// that are new. Where nothing is made or goes it is all networks, with the
+// measured host alone.
+func benchSpec(from, to span) string {
 	touched := map[benchNet]bool{}
 	fresh := map[int]bool{}
-	for i := known + 1; i <= n; i++ {
-		t := benchTunnel(i)
-		touched[t.net] = true
-		fresh[t.peer] = true
+	for n := from.gone + 1; n <= to.gone; n++ {
+		touched[benchTunnel(n).net] = true
+	}
+	for n := from.made + 1; n <= to.made; n++ {
+		t := benchTunnel(n)
+		touched[t.net], fresh[t.peer] = true, true
+	}
+	members := map[benchNet]string{}
+	for _, t := range to.tunnels() {
+		members[t.net] += fmt.Sprintf(", p%d", t.peer)
 	}
 	var b strings.Builder
 	b.WriteString("networks:\n")
 	for k := range benchNet(benchNetworks) {
-		if n > 0 && !touched[k] {
-			continue
+		if touched[k] || len(touched) == 0 {
+			fmt.Fprintf(&b, "- name: %s\n  encap: gre\n  key: %d\n  bridge: %s\n  hosts: [real%s]\n", k.name(), k.key(), benchBridge, members[k])
 		}
-		fmt.Fprintf(&b, "- name: %s\n  encap: gre\n  key: %d\n  bridge: %s\n  hosts: [real", k.name(), k.key(), benchBridge)
-		for i := 1; i <= n; i++ {
-			if t := benchTunnel(i); t.net == k {
-				fmt.Fprintf(&b, ", p%d", t.peer)
-			}
-		}
-		b.WriteString("]\n")
 	}
-	peers := make([]int, 0, len(fresh))
-	for peer := range fresh {
-		peers = append(peers, peer)
-	}
-	slices.Sort(peers)
-	for i, peer := range peers {
+	for i, peer := range slices.Sorted(maps.Keys(fresh)) {
 		if i == 0 {
 			b.WriteString("hosts:\n")
 		}
@@ -122,4 +134,29 @@ func benchFlows(tunnels []tunnel) ([]flow.Flow, error) {
 		flows = append(flows, f...)
 	}
 	return flows, nil
+}
+
+// startBenchHost starts the measured host.
+func startBenchHost(ctx context.Context) (*benchSwitch, error) {
+	var vifs []benchVIF
+	for k := range benchNet(benchNetworks) {
+		vifs = append(vifs, benchVIF{k.vif(), k.ofport(), k.mac(), k.name()})
+	}
+	return startBenchSwitch(ctx, "real", benchEndpoint, vifs)
+}
+
+// check demands that the measured host holds exactly these tunnels and what
+// goes with them.
+func (s *benchSwitch) check(ctx context.Context, want []tunnel) error {
+	remotes := make(map[string]string, len(want))
+	for _, t := range want {
+		remotes[t.port] = t.remote.String()
+	}
+	return s.demand(ctx, remotes, func(ofports map[string]uint32) ([]flow.Flow, error) {
+		have := slices.Clone(want)
+		for i := range have {
+			have[i].ofport = ofports[have[i].port]
+		}
+		return benchFlows(have)
+	})
 }

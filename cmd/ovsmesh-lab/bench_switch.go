@@ -10,76 +10,84 @@ import (
 
 	"ovsmesh/openflow/flow"
 	"ovsmesh/ovsdb/ovstest"
+	"ovsmesh/topology"
 )
 
 // benchSwitch is one real ovsdb-server and ovs-vswitchd with the dummy
-// datapath, and on it the bridge to be measured with a VIF of each network.
+// datapath, and on it the bridge to be measured with its VIFs.
 type benchSwitch struct {
 	*ovstest.OVS
 }
 
-// startBenchSwitch starts a switch whose bridge has the settings of a managed
-// one: each way of making tunnels is measured under the same.
-func startBenchSwitch(ctx context.Context) (*benchSwitch, error) {
-	ovs, err := ovstest.StartOVS(ctx, ovstest.WithSystemID("real"), ovstest.WithHostname("real"))
+// benchVIF is a VM's port on the measured bridge.
+type benchVIF struct {
+	name    string
+	ofport  int
+	mac     topology.MAC
+	network string
+}
+
+// startBenchSwitch starts a switch of this name and tunnel endpoint whose
+// bridge has the settings of a managed one: each way of making tunnels is
+// measured under the same.
+func startBenchSwitch(ctx context.Context, name string, endpoint netip.Addr, vifs []benchVIF) (_ *benchSwitch, err error) {
+	ovs, err := ovstest.StartOVS(ctx, ovstest.WithSystemID(name), ovstest.WithHostname(name))
 	if err != nil {
 		return nil, err
 	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, ovs.Remove())
+		}
+	}()
+	a := endpoint.As4()
 	args := []string{
-		"set", "Open_vSwitch", ".", "external_ids:ovsmesh-endpoint-ip=" + benchEndpoint.String(),
+		"set", "Open_vSwitch", ".", "external_ids:ovsmesh-endpoint-ip=" + endpoint.String(),
 		"--", "add-br", benchBridge,
 		"--", "set", "Bridge", benchBridge, "fail_mode=secure", "other_config:disable-in-band=true",
+		// The dummy datapath would give the same to the bridges of all hosts.
+		fmt.Sprintf("other_config:datapath-id=%016x", a),
 	}
-	for k := range benchNet(benchNetworks) {
-		args = append(args, "--", "add-port", benchBridge, k.vif(),
-			"--", "set", "Interface", k.vif(), "type=internal", fmt.Sprintf("ofport_request=%d", k.ofport()),
-			fmt.Sprintf("external_ids:attached-mac=\"%s\"", k.mac()), "external_ids:ovsmesh-network="+k.name())
+	for _, v := range vifs {
+		args = append(args, "--", "add-port", benchBridge, v.name,
+			"--", "set", "Interface", v.name, "type=internal", fmt.Sprintf("ofport_request=%d", v.ofport),
+			fmt.Sprintf("external_ids:attached-mac=\"%s\"", v.mac), "external_ids:ovsmesh-network="+v.network)
 	}
 	if _, err := ovs.VSCtl(ctx, args...); err != nil {
-		return nil, errors.Join(err, ovs.Remove())
+		return nil, err
 	}
-	s := &benchSwitch{ovs}
-	if err := s.addRoute(ctx); err != nil {
-		return nil, errors.Join(err, ovs.Remove())
-	}
-	return s, nil
-}
-
-// addRoute gives the switch a route to its peers, as every host has one: it
-// reports of a tunnel by which interface packets leave, and knows none with the
-// dummy datapath.
-func (s *benchSwitch) addRoute(ctx context.Context) error {
+	// As every host has one: a switch reports of a tunnel by which interface
+	// its packets leave, and with the dummy datapath knows no route by itself.
 	for _, args := range [][]string{
-		{"netdev-dummy/ip4addr", benchBridge, netip.PrefixFrom(benchEndpoint, benchRange.Bits()).String()},
+		{"netdev-dummy/ip4addr", benchBridge, netip.PrefixFrom(endpoint, benchRange.Bits()).String()},
 		{"ovs/route/add", benchRange.String(), benchBridge},
 	} {
-		if _, err := s.AppCtl(ctx, args...); err != nil {
-			return err
+		if _, err := ovs.AppCtl(ctx, args...); err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	return &benchSwitch{ovs}, nil
 }
 
-// check demands that the switch holds exactly these tunnels, each with a port
-// of its own, and exactly the flows that go with them.
-func (s *benchSwitch) check(ctx context.Context, want []tunnel) error {
+// demand says in what the switch differs from holding exactly these tunnels,
+// each with a port number, and exactly the flows that go with those numbers.
+func (s *benchSwitch) demand(ctx context.Context, remotes map[string]string, flows func(ofports map[string]uint32) ([]flow.Flow, error)) error {
 	got, err := s.tunnels(ctx)
 	if err != nil {
 		return err
 	}
-	if len(got) != len(want) {
-		return fmt.Errorf("%d tunnels on the switch, want %d", len(got), len(want))
+	if len(got) != len(remotes) {
+		return fmt.Errorf("%d tunnels on the switch, want %d", len(got), len(remotes))
 	}
-	have := make([]tunnel, len(want))
-	for i, w := range want {
-		g, ok := got[w.port]
-		if !ok || g.ofport == 0 || g.remote != w.remote {
-			return fmt.Errorf("tunnel %s to %s: on the switch it is %+v", w.port, w.remote, g)
+	ofports := make(map[string]uint32, len(got))
+	for port, remote := range remotes {
+		g, ok := got[port]
+		if !ok || g.ofport == 0 || g.remote != remote {
+			return fmt.Errorf("tunnel %s to %s: on the switch it is %+v", port, remote, g)
 		}
-		w.ofport = g.ofport
-		have[i] = w
+		ofports[port] = g.ofport
 	}
-	flows, err := benchFlows(have)
+	want, err := flows(ofports)
 	if err != nil {
 		return err
 	}
@@ -87,15 +95,20 @@ func (s *benchSwitch) check(ctx context.Context, want []tunnel) error {
 	if err != nil {
 		return err
 	}
-	if d := flow.Diff(flows, installed); !d.Empty() {
-		return fmt.Errorf("%d of %d flows are missing, %d are other, %d too many", len(d.Add), len(flows), len(d.Modify), len(d.Delete))
+	if d := flow.Diff(want, installed); !d.Empty() {
+		return fmt.Errorf("%d of %d flows are missing, %d are other, %d too many", len(d.Add), len(want), len(d.Modify), len(d.Delete))
 	}
 	return nil
 }
 
-// tunnels returns the tunnels that the database holds, by port; the ofport is
-// 0 for one that has none or an error.
-func (s *benchSwitch) tunnels(ctx context.Context) (map[string]tunnel, error) {
+// tunnelRow is a tunnel as the database holds it.
+type tunnelRow struct {
+	ofport uint32 // 0: it has none, or an error
+	remote string // options:remote_ip
+}
+
+// tunnels returns the tunnels that the database holds, by port.
+func (s *benchSwitch) tunnels(ctx context.Context) (map[string]tunnelRow, error) {
 	out, err := s.VSCtl(ctx, "--format=json", "--columns=name,ofport,error,options", "find", "Interface", "type=gre")
 	if err != nil {
 		return nil, err
@@ -106,23 +119,21 @@ func (s *benchSwitch) tunnels(ctx context.Context) (map[string]tunnel, error) {
 	if err := json.Unmarshal([]byte(out), &table); err != nil {
 		return nil, err
 	}
-	tunnels := make(map[string]tunnel, len(table.Data))
+	tunnels := make(map[string]tunnelRow, len(table.Data))
 	for _, row := range table.Data {
+		var port string
 		t, err := parseTunnel(row)
-		if err != nil {
+		if err = errors.Join(err, json.Unmarshal(row[0], &port)); err != nil {
 			return nil, fmt.Errorf("row %s: %w", row, err)
 		}
-		tunnels[t.port] = t
+		tunnels[port] = t
 	}
 	return tunnels, nil
 }
 
 // parseTunnel reads name, ofport, error and options in the notation of RFC 7047
 // §5.1.
-func parseTunnel(row [4]json.RawMessage) (t tunnel, err error) {
-	if err := json.Unmarshal(row[0], &t.port); err != nil {
-		return t, err
-	}
+func parseTunnel(row [4]json.RawMessage) (t tunnelRow, err error) {
 	var ofport int
 	if json.Unmarshal(row[1], &ofport) == nil && ofport > 0 && string(row[2]) == `["set",[]]` {
 		t.ofport = uint32(ofport)
@@ -136,11 +147,35 @@ func parseTunnel(row [4]json.RawMessage) (t tunnel, err error) {
 		err = json.Unmarshal(options[1], &pairs)
 	}
 	for _, p := range pairs {
-		if p[0] == "remote_ip" && err == nil {
-			err = t.remote.UnmarshalText([]byte(p[1]))
+		if p[0] == "remote_ip" {
+			t.remote = p[1]
 		}
 	}
 	return t, err
+}
+
+// portIDs returns the UUIDs of all ports by their names.
+func (s *benchSwitch) portIDs(ctx context.Context) (map[string]string, error) {
+	out, err := s.VSCtl(ctx, "--format=json", "--columns=name,_uuid", "list", "Port")
+	if err != nil {
+		return nil, err
+	}
+	var table struct {
+		Data [][2]json.RawMessage `json:"data"`
+	}
+	if err := json.Unmarshal([]byte(out), &table); err != nil {
+		return nil, err
+	}
+	ids := make(map[string]string, len(table.Data))
+	for _, row := range table.Data {
+		var name string
+		var id [2]string // "uuid", …
+		if err := errors.Join(json.Unmarshal(row[0], &name), json.Unmarshal(row[1], &id)); err != nil {
+			return nil, fmt.Errorf("row %s: %w", row, err)
+		}
+		ids[name] = id[1]
+	}
+	return ids, nil
 }
 
 // flows returns what the bridge's tables hold.

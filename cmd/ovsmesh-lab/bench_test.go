@@ -17,21 +17,40 @@ import (
 // are is not for a test.
 func TestBench(t *testing.T) {
 	var out bytes.Buffer
-	b := &bench{out: &out, progress: io.Discard, tunnels: 12, rounds: 2, laps: 2, samples: 1}
+	b := &bench{
+		out: &out, progress: io.Discard,
+		single: singleBench{rounds: 2, tunnels: 12, laps: 2, samples: 1, crowd: 6, changes: 3},
+		cloud:  cloudBench{rounds: 1, cloud: cloud{hosts: 3, networks: 2}},
+	}
 	if err := b.run(t.Context()); err != nil && !errors.Is(err, errTargetMissed) {
 		t.Fatal(err)
 	}
-	if len(b.ours) != 2 || len(b.floor) != 2 || len(b.oneOurs) != 4 || len(b.oneFloor) != 4 {
-		t.Errorf("%d, %d, %d, %d measurements, want 2, 2, 4, 4", len(b.ours), len(b.floor), len(b.oneOurs), len(b.oneFloor))
+	for _, p := range []struct {
+		name string
+		pair
+		want int
+	}{
+		{"many", b.single.many, 2}, {"one", b.single.one, 4}, {"gone", b.single.gone, 2},
+		{"one by one", b.single.oneByOne, 2}, {"flow", b.cloud.flow, 1},
+		{"per network", pair{b.cloud.perNetwork, b.cloud.perNetwork}, 1},
+	} {
+		if len(p.ours) != p.want || len(p.floor) != p.want {
+			t.Errorf("%s: %d and %d measurements, want %d", p.name, len(p.ours), len(p.floor), p.want)
+		}
 	}
-	for i, costs := range b.plugin {
+	for _, n := range b.single.transactions {
+		if n < 1 || n > b.single.changes {
+			t.Errorf("%d transactions for %d changes", n, b.single.changes)
+		}
+	}
+	for i, costs := range b.single.plugin {
 		if len(costs) != 2 {
 			t.Errorf("%d samples of the plugin's way at point %d, want 2", len(costs), i)
 		}
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	if len(lines) != 4 {
-		t.Fatalf("want a heading and three lines, got:\n%s", out.String())
+	if len(lines) != 8 {
+		t.Fatalf("want a heading and seven lines, got:\n%s", out.String())
 	}
 	for _, line := range lines[1:] {
 		if !strings.HasSuffix(line, "yes") && !strings.HasSuffix(line, "no") || strings.Contains(line, "NaN") {
@@ -83,33 +102,51 @@ func (s *benchSwitch) vsctl(t *testing.T) func(args ...string) (string, error) {
 
 func TestBenchSpec(t *testing.T) {
 	const one = 2*benchNetworks + 1 // the tunnel that brings the third peer
-	spec, _, err := topology.Parse(topology.File{Name: "bench.yaml", Data: []byte(benchSpec(one-1, one))})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(spec.Hosts) != 1 || spec.Hosts[0].Endpoint != netip.MustParseAddr("198.18.0.4") {
-		t.Errorf("hosts = %+v, want the new one", spec.Hosts)
-	}
-	if len(spec.Networks) != 1 || strings.Join(spec.Networks[0].Hosts, " ") != "real p1 p2 p3" {
-		t.Errorf("networks = %+v", spec.Networks)
-	}
-	all, _, err := topology.Parse(topology.File{Name: "bench.yaml", Data: []byte(benchSpec(0, one))})
-	if err != nil || len(all.Networks) != benchNetworks || len(all.Hosts) != 3 {
-		t.Errorf("%d networks, %d hosts, %v", len(all.Networks), len(all.Hosts), err)
+	for _, tt := range []struct {
+		name            string
+		from, to        span
+		networks, hosts int
+		members, host   string // of the first network, and of the first host
+	}{
+		{"nothing yet", span{}, span{}, benchNetworks, 0, "real", ""},
+		{"all at once", span{}, span{0, one}, benchNetworks, 3, "real p1 p2 p3", "p1 198.18.0.2"},
+		{"one more", span{0, one - 1}, span{0, one}, 1, 1, "real p1 p2 p3", "p3 198.18.0.4"},
+		{"one of its network, of a known peer", span{0, one}, span{0, one + 1}, 1, 1, "real p1 p2 p3", "p3 198.18.0.4"},
+		{"the oldest go", span{0, one}, span{one - 1, one}, benchNetworks, 0, "real p3", ""},
+		{"the oldest goes", span{0, one}, span{1, one}, 1, 0, "real p2 p3", ""},
+	} {
+		spec, _, err := topology.Parse(topology.File{Name: "bench.yaml", Data: []byte(benchSpec(tt.from, tt.to))})
+		if err != nil {
+			t.Errorf("%s: %v", tt.name, err)
+			continue
+		}
+		if len(spec.Networks) != tt.networks || len(spec.Hosts) != tt.hosts {
+			t.Errorf("%s: %d networks and %d hosts, want %d and %d", tt.name, len(spec.Networks), len(spec.Hosts), tt.networks, tt.hosts)
+			continue
+		}
+		if got := strings.Join(spec.Networks[0].Hosts, " "); got != tt.members {
+			t.Errorf("%s: %s has hosts %s, want %s", tt.name, spec.Networks[0].Name, got, tt.members)
+		}
+		if tt.hosts == 0 {
+			continue
+		}
+		if got := spec.Hosts[0].Name + " " + spec.Hosts[0].Endpoint.String(); got != tt.host {
+			t.Errorf("%s: the first host is %s, want %s", tt.name, got, tt.host)
+		}
 	}
 }
 
 func TestBenchTunnelsDiffer(t *testing.T) {
 	ports := map[string]bool{}
-	for n := 1; n <= 2000; n++ {
+	for n := 1; n <= 4000; n++ {
 		tun := benchTunnel(n)
 		ports[tun.port] = true
 		if tun.remote == benchEndpoint || !netip.MustParsePrefix("198.18.0.0/15").Contains(tun.remote) {
 			t.Errorf("tunnel %d leads to %s", n, tun.remote)
 		}
 	}
-	if len(ports) != 2000 {
-		t.Errorf("%d ports, want 2,000", len(ports))
+	if len(ports) != 4000 {
+		t.Errorf("%d ports, want 4,000", len(ports))
 	}
 }
 
