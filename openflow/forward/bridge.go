@@ -38,6 +38,7 @@ type Output struct {
 type Step struct {
 	Table uint8
 	Flow  *flow.Flow // nil: none matched, so that the switch drops the frame
+	Also  *flow.Flow // of the same priority and with the same actions; nil: none
 }
 
 // Result is what became of a frame.
@@ -105,18 +106,18 @@ func understood(f *flow.Flow) error {
 }
 
 // Run sends a frame that came in on a port through the tables. It is an error
-// if the frame meets two flows of one priority.
+// if the frame meets two flows of one priority that do different things.
 func (b *Bridge) Run(in uint32, f Frame) (Result, error) {
 	var r Result
 	binary.BigEndian.PutUint32(f.fields[:], in)
 	clear(f.fields[atMetadata : atMetadata+8])
 	clear(f.fields[slotBytes:])
 	for id, next := uint8(0), true; next; {
-		hit, err := b.tables[id].find(&f)
+		hit, also, err := b.tables[id].find(&f)
 		if err != nil {
 			return r, fmt.Errorf("%s on %d: %w", f, in, err)
 		}
-		r.Steps = append(r.Steps, Step{id, hit})
+		r.Steps = append(r.Steps, Step{id, hit, also})
 		next = false
 		if hit == nil {
 			break

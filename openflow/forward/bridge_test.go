@@ -93,6 +93,7 @@ func TestRun(t *testing.T) {
 		{"to the switch itself", "4294967294", []string{"priority=1 actions=LOCAL"}},
 		{"the higher priority", "2", []string{"priority=1 actions=output:3", "priority=2,arp actions=output:2"}},
 		{"the higher priority of a port's", "2", []string{"priority=3,arp actions=output:2", "priority=2,in_port=1 actions=output:3"}},
+		{"two that do the same", "2", []string{"priority=1,in_port=1 actions=output:2", "priority=1,arp actions=output:2"}},
 		{"masks", "2", []string{"priority=2,dl_dst=01:00:00:00:00:00/01:00:00:00:00:00 actions=output:3", "priority=1,arp,arp_tpa=10.0.0.0/8 actions=output:2"}},
 		{"tables", "2", []string{"priority=1 actions=write_metadata:0x5/0xff,goto_table:2", "table=2,priority=1,metadata=0x5 actions=output:2"}},
 		{"metadata keeps other bits", "2", []string{"priority=1 actions=write_metadata:0x105,goto_table:1",
@@ -127,9 +128,13 @@ func TestRunRefusesToGuess(t *testing.T) {
 
 // TestSteps tells the flows that a frame meets, and the table where none is.
 func TestSteps(t *testing.T) {
-	b := bridge(t, nil, "priority=1 actions=goto_table:5", "table=5,priority=1,in_port=2 actions=drop")
-	r, err := b.Run(1, frame(t, ethernet+"88b5"))
+	b := bridge(t, nil, "priority=1 actions=goto_table:5", "table=5,priority=1,in_port=2 actions=drop", "table=5,priority=1,dl_type=0x88b5 actions=drop")
+	r, err := b.Run(1, frame(t, ethernet+"88b6"))
 	if err != nil || len(r.Steps) != 2 || r.Steps[0].Flow == nil || r.Steps[1].Table != 5 || r.Steps[1].Flow != nil {
+		t.Errorf("got %+v, %v", r.Steps, err)
+	}
+	r, err = b.Run(2, frame(t, ethernet+"88b5"))
+	if err != nil || len(r.Steps) != 2 || r.Steps[0].Also != nil || r.Steps[1].Flow == nil || r.Steps[1].Also == nil {
 		t.Errorf("got %+v, %v", r.Steps, err)
 	}
 }

@@ -4,7 +4,7 @@
 //	bytes ──Parse──► Frame ──Bridge.Run──► where it goes, changed how, by which flows
 //
 // It is strict where a switch is not: flows that it does not understand are an
-// error of New, and a frame that meets two flows of one priority, of which
+// error of New, and a frame that meets two flows of one priority that do different things, of which
 // OpenFlow leaves the choice to the switch, is an error of Run.
 //
 // It is for proofs and for traces, not for traffic. It is pure: no I/O, no

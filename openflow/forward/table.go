@@ -55,12 +55,12 @@ func (t *table) sort() {
 	}
 }
 
-// find returns the flow of the highest priority that matches, or nil.
-func (t *table) find(f *Frame) (*flow.Flow, error) {
+// find returns the flow of the highest priority that matches, or nil; and one of
+// the same priority that matches too and does the same, or nil.
+func (t *table) find(f *Frame) (hit, also *flow.Flow, err error) {
 	if t == nil {
-		return nil, nil
+		return nil, nil, nil
 	}
-	var hit *flow.Flow
 	for _, list := range [][]entry{t.byPort[string(f.fields[:4])], t.others} {
 		for i := range list {
 			e := &list[i]
@@ -71,12 +71,16 @@ func (t *table) find(f *Frame) (*flow.Flow, error) {
 				continue
 			}
 			if hit != nil && e.flow.Priority == hit.Priority {
-				return nil, fmt.Errorf("meets both %s and %s", hit, e.flow)
+				if e.flow.Actions.Equal(hit.Actions) {
+					also = e.flow
+					continue
+				}
+				return nil, nil, fmt.Errorf("meets both %s and %s", hit, e.flow)
 			}
-			hit = e.flow
+			hit, also = e.flow, nil
 		}
 	}
-	return hit, nil
+	return hit, also, nil
 }
 
 func (e *entry) matches(f *Frame) bool {

@@ -305,11 +305,12 @@ func (w *world) send(from port, f forward.Frame) (map[arrival]int, error) {
 		if err != nil {
 			return nil, err
 		}
-		if w.seen != nil {
-			for _, step := range r.Steps {
-				if step.Flow != nil {
-					w.seen(b, step.Flow.Key(), f)
-				}
+		for _, step := range r.Steps {
+			if step.Also != nil {
+				return nil, fmt.Errorf("%s meets both %s and %s", f, step.Flow, step.Also)
+			}
+			if w.seen != nil && step.Flow != nil {
+				w.seen(b, step.Flow.Key(), f)
 			}
 		}
 		_, fromTunnel := b.tunnels[at.at.number]
