@@ -162,7 +162,7 @@ func (h *host) network(b *bridge, id uint32) (pipeline.Network, bool) {
 	if n.Learning {
 		return n, sure // who asks is answered by who is asked
 	}
-	for _, s := range h.stations(on) {
+	for _, s := range topology.Stations(on) {
 		n.Stations = append(n.Stations, pipeline.Station{IP: s.IP, MAC: s.MAC})
 	}
 	return n, sure
@@ -299,36 +299,20 @@ func (h *host) rowOf(db *schema.DB, on *topology.OnHost, t topology.Tunnel, p *s
 	return nil
 }
 
-// wants is what follows from on, which stays the same as long as on does: it is
-// asked for several times in a step.
+// wants is what topology.Tunnels says of on, which stays the same as long as on
+// does: it is asked several times in a step.
 type wants struct {
-	on       *topology.OnHost
-	tunnels  []topology.Tunnel
-	failed   []topology.TunnelProblem
-	stations []topology.KnownAddress
-	looked   bool // stations has been worked out
-}
-
-func (h *host) wanted(on *topology.OnHost) *wants {
-	w := h.wants[on.Net.Name]
-	if w == nil || w.on != on {
-		w = &wants{on: on}
-		w.tunnels, w.failed = topology.Tunnels(on)
-		h.wants[on.Net.Name] = w
-	}
-	return w
+	on      *topology.OnHost
+	tunnels []topology.Tunnel
+	failed  []topology.TunnelProblem
 }
 
 func (h *host) tunnelsWanted(on *topology.OnHost) ([]topology.Tunnel, []topology.TunnelProblem) {
-	w := h.wanted(on)
-	return w.tunnels, w.failed
-}
-
-// stations returns whose address is known in a network.
-func (h *host) stations(on *topology.OnHost) []topology.KnownAddress {
-	w := h.wanted(on)
-	if !w.looked {
-		w.stations, w.looked = topology.Stations(on), true
+	w, ok := h.wants[on.Net.Name]
+	if !ok || w.on != on {
+		w.on = on
+		w.tunnels, w.failed = topology.Tunnels(on)
+		h.wants[on.Net.Name] = w
 	}
-	return w.stations
+	return w.tunnels, w.failed
 }
