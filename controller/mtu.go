@@ -61,28 +61,34 @@ func (v *view) fitMTU(n *networkNow, t *api.TopologyNetwork) {
 			"lower it, or raise the MTU of the underlay from %d to %d", n.rec.MTU, fits, least, least+n.rec.MTU-fits))
 	}
 	limit := min(fits, t.MTU)
-	var larger []string
+	var lost, odd []string // interfaces that promise more than fits, or only more than mtu says
 	most := 0
 	for _, name := range n.members {
 		for port, mtu := range n.status(name).vifMTU {
-			if mtu > limit {
-				larger = append(larger, fmt.Sprintf("%s (%d)", port, mtu))
+			switch text := fmt.Sprintf("%s (%d)", port, mtu); {
+			case mtu > fits:
+				lost = append(lost, text)
 				most = max(most, mtu)
+			case mtu > limit:
+				odd = append(odd, text)
 			}
 		}
 	}
-	if len(larger) == 0 {
-		return
+	if len(lost) > 0 {
+		t.Warnings = append(t.Warnings, fmt.Sprintf("interfaces whose MTU is more than the %d bytes that fit through its tunnels: %s; "+
+			"larger packets vanish without a word: set MTU %d in these VMs (DHCP option 26, or `ip link set dev eth0 mtu %d`), or raise the MTU of the underlay from %d to %d",
+			fits, someOf(lost), limit, limit, least, least+most-fits))
 	}
-	slices.Sort(larger)
-	t.Warnings = append(t.Warnings, fmt.Sprintf("interfaces whose MTU is more than the %d bytes that fit through its tunnels: %s; "+
-		"larger packets vanish without a word: set MTU %d in these VMs (DHCP option 26, or `ip link set dev eth0 mtu %d`), or raise the MTU of the underlay from %d to %d",
-		limit, someOf(larger), limit, limit, least, least+most-fits))
+	if len(odd) > 0 {
+		t.Warnings = append(t.Warnings, fmt.Sprintf("interfaces whose MTU is more than the network's mtu of %d: %s; their packets get through, but VMs may not take them: "+
+			"set MTU %d in these VMs, or raise mtu", limit, someOf(odd), limit))
+	}
 }
 
-// someOf joins the first few of a list.
+// someOf sorts a list and joins the first few of it.
 func someOf(list []string) string {
 	const shown = 5
+	slices.Sort(list)
 	text := strings.Join(list[:min(shown, len(list))], ", ")
 	if more := len(list) - shown; more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
