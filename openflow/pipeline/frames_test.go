@@ -86,6 +86,10 @@ func parse(b []byte) forward.Frame {
 	return f
 }
 
+// l2Frames are how many of frames differ in their Ethernet addresses only; they
+// come first.
+const l2Frames = 64
+
 // frames are all that may make a difference: every source with every
 // destination of a few, and every kind of frame that a table knows, from right
 // and from wrong addresses.

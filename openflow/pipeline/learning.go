@@ -49,9 +49,16 @@ func (n *Network) checkLearning() error {
 // from VIFs away from other hosts, too. So such frames are sent to the VIFs
 // explicitly, and NORMAL gets a copy addressed to its own sender, only to learn
 // from it: as the sender is on the port that the copy comes from, it is sent
-// nowhere. Should the switch have forgotten him at that moment (it revises
-// cached flows without learning from them), the copy is flooded; therefore it
-// has a label by which the other ends drop it and no VM takes it.
+// nowhere. But a switch revises cached flows without learning from them, and
+// should the sender have been dropped from a full table of addresses meanwhile,
+// it floods the copy: seen with 40 senders and a table of 10 addresses, on 3.1.0.
+// Therefore the copy has a label by which the other ends drop it and no VM takes
+// it. The size of the
+// table is other_config:mac-table-size of the bridge.
+//
+// What is lost without Port.protected: frames of that label between hosts,
+// frames from group addresses, and what tunnels bring for ports that are neither
+// VIFs nor tunnels.
 func (c *compiler) learning(n *Network, p *ports) {
 	normal := flow.Output{Port: flow.PortNormal}
 	for _, v := range n.VIFs {

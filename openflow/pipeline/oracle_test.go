@@ -98,7 +98,7 @@ func (w *world) may(v *vif, k frameKind) bool {
 // forges reports whether a frame speaks with an address that is known to be
 // another's.
 func (w *world) forges(v *vif, ips []netip.Addr, k frameKind) bool {
-	stations, strict := w.stations(v.network), len(v.macs) > 0 && len(v.ips) > 0
+	stations, strict := w.stations[v.network], len(v.macs) > 0 && len(v.ips) > 0
 	others := func(ip netip.Addr) bool {
 		mac, known := stations[ip]
 		mine := slices.Contains(ips, ip) || !strict && slices.Contains(v.macs, mac) ||
@@ -161,9 +161,8 @@ func linkLocalOf(mac [6]byte) netip.Addr {
 }
 
 // arrivals says where a frame from a VIF has to arrive.
-func (w *world) arrivals(from *vif, f forward.Frame) map[arrival]int {
+func (w *world) arrivals(from *vif, k frameKind) map[arrival]int {
 	arrived := map[arrival]int{}
-	k := kindOf(f)
 	if !w.may(from, k) {
 		return arrived
 	}
@@ -173,7 +172,7 @@ func (w *world) arrivals(from *vif, f forward.Frame) map[arrival]int {
 		if k.solicits {
 			ip = k.target
 		}
-		mac, known := w.stations(from.network)[ip]
+		mac, known := w.stations[from.network][ip]
 		asksItself := slices.Contains(ips, ip) || slices.Contains(from.macs, mac)
 		if known && !asksItself && k.request {
 			arrived[arrival{from.at, k.src, mac}] = 1

@@ -18,8 +18,9 @@ type world struct {
 	nets   map[uint32]options
 	shared bool // all networks of a host on one bridge, else one each
 
-	bridges map[bridgeID]*bridge
-	seen    func(*bridge, flow.Key, forward.Frame) // told of every flow that the first frame of a way meets, unless nil
+	bridges  map[bridgeID]*bridge
+	stations map[uint32]map[netip.Addr][6]byte      // of networks
+	seen     func(*bridge, flow.Key, forward.Frame) // told of every flow that the first frame of a way meets, unless nil
 }
 
 // options are those of a network.
@@ -106,7 +107,10 @@ func (w *world) external(host int) bool {
 
 // build compiles all bridges.
 func (w *world) build() error {
-	w.bridges = map[bridgeID]*bridge{}
+	w.bridges, w.stations = map[bridgeID]*bridge{}, map[uint32]map[netip.Addr][6]byte{}
+	for id := range w.nets {
+		w.stations[id] = w.findStations(id)
+	}
 	for i := range w.vifs {
 		v := &w.vifs[i]
 		if v.external {
@@ -249,14 +253,14 @@ func (w *world) network(host int, id uint32) pipeline.Network {
 			}
 		}
 	}
-	for ip, mac := range w.stations(id) {
+	for ip, mac := range w.stations[id] {
 		n.Stations = append(n.Stations, pipeline.Station{IP: ip, MAC: mac})
 	}
 	return n
 }
 
-// stations are the addresses of a network that exactly one MAC has.
-func (w *world) stations(id uint32) map[netip.Addr][6]byte {
+// findStations returns the addresses of a network that exactly one MAC has.
+func (w *world) findStations(id uint32) map[netip.Addr][6]byte {
 	all := map[netip.Addr][6]byte{}
 	if !w.nets[id].answers {
 		return all
