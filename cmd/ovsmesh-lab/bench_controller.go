@@ -132,19 +132,15 @@ func (c *benchController) waitManaged(ctx context.Context, hosts int) error {
 	}
 }
 
-// apply applies specs one after another, waits until all of it is on the
-// switches, and returns how long that took.
-func (c *benchController) apply(ctx context.Context, specs ...string) (time.Duration, error) {
+// apply applies a spec, waits until all of it is on the switches, and returns
+// how long that took.
+func (c *benchController) apply(ctx context.Context, spec string) (time.Duration, error) {
 	start := time.Now()
-	var last uint64
-	for _, spec := range specs {
-		res, err := c.ctl.Apply(ctx, api.ApplyRequest{Files: []api.File{{Name: "bench.yaml", Data: spec}}})
-		if err != nil {
-			return 0, err
-		}
-		last = res.Generation
+	res, err := c.ctl.Apply(ctx, api.ApplyRequest{Files: []api.File{{Name: "bench.yaml", Data: spec}}})
+	if err != nil {
+		return 0, err
 	}
-	err := c.follow(ctx, last)
+	err = c.follow(ctx, res.Generation)
 	return time.Since(start), err
 }
 
@@ -162,6 +158,21 @@ func (c *benchController) follow(ctx context.Context, generation uint64) error {
 			return nil
 		case time.Now().After(deadline):
 			return fmt.Errorf("not in sync within %v: %+v %q", benchWait, st.Pending, st.Errors)
+		}
+		time.Sleep(benchPoll)
+	}
+}
+
+// until waits until f says that it is so.
+func (c *benchController) until(ctx context.Context, what string, f func() (bool, error)) error {
+	deadline := time.Now().Add(benchWait)
+	for {
+		ok, err := f()
+		if err != nil || ok {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("not within %v: %s", benchWait, what)
 		}
 		time.Sleep(benchPoll)
 	}

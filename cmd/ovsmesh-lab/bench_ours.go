@@ -54,37 +54,14 @@ func (o *benchOurs) remove(ctx context.Context, n int) (time.Duration, error) {
 	return o.change(ctx, span{o.has.gone + n, o.has.made})
 }
 
-// addOneByOne measures n further tunnels that are applied one by one, none of
-// them waiting for the one before. It returns in how many transactions the
-// switch got them.
-func (o *benchOurs) addOneByOne(ctx context.Context, n int) (took time.Duration, transactions int, err error) {
-	steps := make([]span, n)
-	for i := range steps {
-		steps[i] = span{o.has.gone, o.has.made + i + 1}
-	}
-	before, err := o.transactions()
-	if err != nil {
-		return 0, 0, err
-	}
-	if took, err = o.change(ctx, steps...); err != nil {
-		return 0, 0, err
-	}
-	after, err := o.transactions()
-	return took, after - before, err
-}
-
-// change measures one apply after another that take the switch through these
-// spans to the last.
-func (o *benchOurs) change(ctx context.Context, steps ...span) (time.Duration, error) {
-	specs := make([]string, len(steps))
-	for i, to := range steps {
-		specs[i] = benchSpec(o.has, to)
-		o.has = to
-	}
+// change measures an apply that takes the switch to these tunnels.
+func (o *benchOurs) change(ctx context.Context, to span) (time.Duration, error) {
+	spec := benchSpec(o.has, to)
+	o.has = to
 	if err := rest(ctx); err != nil {
 		return 0, err
 	}
-	took, err := o.apply(ctx, specs...)
+	took, err := o.apply(ctx, spec)
 	if err != nil {
 		return 0, err
 	}

@@ -51,6 +51,17 @@ func insertion(bridge string, rows []row) ([]byte, error) {
 	return transaction(append(ops, mutation(bridge, "insert", ports)))
 }
 
+// plugging returns the request that plugs a VM's port of a network into a
+// bridge. It asks ovs-vswitchd for nothing.
+func plugging(bridge, name, network string) ([]byte, error) {
+	iface, port := []any{"named-uuid", "i"}, []any{"named-uuid", "p"}
+	return json.Marshal(object{"id": 1, "method": "transact", "params": []any{"Open_vSwitch",
+		object{"op": "insert", "table": "Interface", "uuid-name": "i", "row": object{
+			"name": name, "type": "internal", "external_ids": pairs("ovsmesh-network", network)}},
+		object{"op": "insert", "table": "Port", "uuid-name": "p", "row": object{"name": name, "interfaces": iface}},
+		mutation(bridge, "insert", []any{port})}})
+}
+
 // deletion returns the request that takes ports of these UUIDs from a bridge.
 // The database deletes rows that nothing refers to.
 func deletion(bridge string, ids []string) ([]byte, error) {

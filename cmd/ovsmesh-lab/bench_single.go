@@ -58,7 +58,7 @@ func (b *singleBench) round(ctx context.Context) (err error) {
 	if err := b.add(ctx, ours, floor, b.crowd-b.laps, &pair{}); err != nil {
 		return err
 	}
-	if err := b.addOneByOne(ctx, ours, floor); err != nil {
+	if err := b.join(ctx, ours, floor); err != nil {
 		return fmt.Errorf("%d changes: %w", b.changes, err)
 	}
 	return nil
@@ -105,10 +105,10 @@ func (b *singleBench) remove(ctx context.Context, ours *benchOurs, floor *benchF
 	return nil
 }
 
-// addOneByOne compares tunnels that are applied one by one with the one
-// transaction and the one bundle that make as many.
-func (b *singleBench) addOneByOne(ctx context.Context, ours *benchOurs, floor *benchFloor) error {
-	o, transactions, err := ours.addOneByOne(ctx, b.changes)
+// join compares tunnels that follow from VMs' ports, which appear one by one,
+// with the one transaction and the one bundle that make as many.
+func (b *singleBench) join(ctx context.Context, ours *benchOurs, floor *benchFloor) error {
+	o, transactions, err := ours.joinOneByOne(ctx, b.changes)
 	if err != nil {
 		return fmt.Errorf("ovsmesh: %w", err)
 	}
