@@ -61,8 +61,8 @@ func mutationWorlds() map[string]*world {
 	}
 }
 
-// probes are all frames, those that meet a flow before all others: they are
-// the likeliest to notice that it is wrong.
+// probes are all frames, some that meet a flow before all others: they are the
+// likeliest to notice that it is wrong.
 type probes struct {
 	all []forward.Frame
 	met map[*bridge]map[flow.Key][]forward.Frame
@@ -74,7 +74,7 @@ func (w *world) probes(all []forward.Frame) probes {
 		p.met[b] = map[flow.Key][]forward.Frame{}
 	}
 	w.seen = func(b *bridge, key flow.Key, f forward.Frame) {
-		if list := p.met[b][key]; len(list) == 0 || list[len(list)-1] != f {
+		if list := p.met[b][key]; len(list) == 0 || len(list) < 10 && list[len(list)-1] != f {
 			p.met[b][key] = append(list, f)
 		}
 	}
@@ -140,9 +140,11 @@ func TestMutationsAreCaught(t *testing.T) {
 		if err := w.check(frames()); err != nil {
 			t.Fatal(err)
 		}
-		some := frames()
-		if name == "simple" { // which looks at Ethernet only
-			some = some[:l2Frames]
+		some := frames()[:l2Frames]
+		if name != "simple" { // which looks at Ethernet only
+			for i := l2Frames; i < len(frames()); i += 4 {
+				some = append(some[:len(some):len(some)], frames()[i])
+			}
 		}
 		all := w.probes(some)
 		for _, m := range mutations {
