@@ -172,6 +172,17 @@ func (h *host) owned(r *schema.Bridge) bool {
 // taken reports whether a bridge is wholly ours and forwards by our flows alone.
 func (h *host) taken(r *schema.Bridge) bool { return plan.Taken(r, h.env.owner) }
 
+// dirtyTunnels notes that the tunnels of a bridge's networks may be off, those
+// that they share too.
+func (h *host) dirtyTunnels(b *bridge) {
+	for _, name := range b.nets {
+		h.dirty[name] = struct{}{}
+		if c := h.carrierOf(h.on[name]); c != "" {
+			h.dirty[c] = struct{}{}
+		}
+	}
+}
+
 // surveyBridges makes h.bridges hold every bridge that is wanted or marked as
 // ours, and each one's stage what the database says.
 func (h *host) surveyBridges() {
@@ -200,10 +211,8 @@ func (h *host) surveyBridges() {
 		case !b.wanted():
 		case h.taken(r) && b.stage != stageOurs:
 			b.stage = stageOurs
-			b.synced = false // a change of fail_mode has dropped all flows
-			for _, name := range b.nets {
-				h.dirty[name] = struct{}{} // its tunnels may have been held back
-			}
+			b.synced = false  // a change of fail_mode has dropped all flows
+			h.dirtyTunnels(b) // which may have been held back
 		case h.taken(r):
 		case b.stage == stageOurs:
 			b.stage = stageNew // somebody changed it back: its flows are no longer known

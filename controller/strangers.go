@@ -76,9 +76,7 @@ func (h *host) keepStrangers(ctx context.Context, b *bridge) {
 		return
 	}
 	b.stage = stageKept
-	for _, name := range b.nets {
-		h.dirty[name] = struct{}{} // its tunnels, which were held back
-	}
+	h.dirtyTunnels(b) // which were held back
 }
 
 func (h *host) readStrangers(ctx context.Context, b *bridge) error {
