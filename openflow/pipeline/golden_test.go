@@ -84,6 +84,7 @@ func bases() map[string]pipeline.Bridge {
 		"flow-ipv6":          {Carriers: []uint32{20001}},
 		"mixed":              {Carriers: []uint32{20001, 20002}},
 		"host-ports":         {Host: []uint32{9, flow.PortLocal}},
+		"taken":              {Host: []uint32{9, flow.PortLocal}, Taken: true},
 		"learning-protected": {Learning: true},
 		"learning":           {Learning: true},
 	}
@@ -165,6 +166,7 @@ func optional() map[string][]pipeline.Network {
 			ID: 7, DropBroadcast: true, Tunnels: []pipeline.Tunnel{{OFPort: 20001, DHCPServer: true}, {OFPort: 20002, Router: true}, {OFPort: 20003}},
 			VIFs: []pipeline.VIF{known, {OFPort: 2, MACs: [][6]byte{mac(2)}, DHCPServer: true}, {OFPort: 3, MACs: [][6]byte{mac(3)}, Router: true}},
 		}},
+		"taken":      {network(1, func(n *pipeline.Network) { n.Tunnels = own() })},
 		"host-ports": {network(1, func(n *pipeline.Network) { n.Tunnels = own() })},
 		"learning-protected": {network(1, func(n *pipeline.Network) {
 			n.Tunnels, n.Learning, n.Protected = own(), true, true
