@@ -68,14 +68,12 @@ func (h *hand) put(rows []byte, n int, flows []byte) error {
 
 // drop does what takes ports away: first the flows that need them, then the
 // rows.
-func (h *hand) drop(rows [][]byte, flows []byte) error {
+func (h *hand) drop(rows, flows []byte) error {
 	if err := h.send(flows); err != nil {
 		return fmt.Errorf("flows: %w", err)
 	}
-	for _, r := range rows {
-		if err := h.transact(r, 0); err != nil {
-			return fmt.Errorf("transact: %w", err)
-		}
+	if err := h.transact(rows, 0); err != nil {
+		return fmt.Errorf("transact: %w", err)
 	}
 	return nil
 }

@@ -52,12 +52,13 @@ func startPeer(ctx context.Context, peer int, target string) (_ *benchPeer, err 
 	return p, p.KillVSwitchd(syscall.SIGTERM)
 }
 
+// close gives the lock back when there is nothing left to be done with it.
 func (p *benchPeer) close() error {
-	var err error
+	err := p.Remove()
 	if p.db != nil {
-		err = p.db.close()
+		err = errors.Join(err, p.db.close())
 	}
-	return errors.Join(err, p.Remove())
+	return err
 }
 
 // joinOneByOne measures n further tunnels, each of which follows from a VM's

@@ -8,9 +8,6 @@ import (
 	"time"
 )
 
-// bestBatch is how many ports the raw deletion takes away in one transaction.
-const bestBatch = 1000
-
 // singleBench is what is measured on one switch.
 type singleBench struct {
 	rounds  int
@@ -97,7 +94,7 @@ func (b *singleBench) remove(ctx context.Context, ours *benchOurs, floor *benchF
 	if err != nil {
 		return fmt.Errorf("ovsmesh: %w", err)
 	}
-	f, err := floor.remove(ctx, b.tunnels, bestBatch)
+	f, err := floor.remove(ctx, b.tunnels)
 	if err != nil {
 		return fmt.Errorf("by hand: %w", err)
 	}
