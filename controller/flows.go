@@ -63,6 +63,9 @@ func (h *host) syncBridge(ctx context.Context, b *bridge) (int, error) {
 	done := map[uint32]difference{}
 	early := map[uint32][]flow.Flow{}
 	for id := range b.dirty {
+		if _, first := h.dirty[b.nets[id]]; first && !h.writable() && h.retry.ready() {
+			continue // its rows come first, and are about to
+		}
 		d, ok, err := h.difference(b, id)
 		if err != nil {
 			return 0, err

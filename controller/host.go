@@ -56,6 +56,7 @@ type host struct {
 	kept       map[string]struct{} // those with ports that go once no flow uses them
 	complete   bool                // all rows must be looked at
 	settling   settling
+	pacing     pacing
 	retry      backoff
 	routes     grace               // see noWay
 	bfd        grace               // see tunnelState
@@ -202,6 +203,8 @@ func (h *host) wait() time.Duration {
 	d := time.Hour
 	if left := h.settling.left(); left > 0 {
 		d = min(d, left)
+	} else if left := h.pacing.left(); left > 0 {
+		d = min(d, left)
 	}
 	if left := h.retry.left(); left > 0 {
 		d = min(d, left)
@@ -246,7 +249,7 @@ func (h *host) attach(ctx context.Context, a *attachment) {
 	h.att = a
 	h.mail.setAway(false)
 	h.complete = true
-	h.settling = settling{}
+	h.settling, h.pacing = settling{}, pacing{}
 	h.retry = backoff{}
 	h.lastLocked = false
 	h.nextSweep = time.Now().Add(h.env.sweepEvery)
@@ -311,6 +314,9 @@ func (h *host) takeMail() {
 	h.seen = gen
 	if h.leaver {
 		return
+	}
+	if len(updates) > 0 {
+		h.pacing.came()
 	}
 	for name, on := range updates {
 		h.setWanted(name, on)

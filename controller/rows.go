@@ -30,13 +30,13 @@ const stepsLogged = 5
 // only shrinks goes the other way round: no flow may outlive the port that it
 // names, for the number may be given to another network's port.
 func (h *host) write(ctx context.Context) bool {
-	h.settling.observe(h.att.db.Open.CurCfg)
+	h.observe()
 	h.surveyBridges()
 	for _, b := range h.bridges {
 		h.keepStrangers(ctx, b)
 	}
 	wrote := false
-	if !h.settling.active() && h.retry.ready() {
+	if h.writable() && h.retry.ready() {
 		p, looked := h.plan()
 		if len(h.kept) > 0 {
 			h.asking = numbersAsked(p)
@@ -54,6 +54,16 @@ func (h *host) write(ctx context.Context) bool {
 	}
 	return h.flows(ctx) || wrote
 }
+
+// observe takes over how far ovs-vswitchd is.
+func (h *host) observe() {
+	if h.settling.observe(h.att.db.Open.CurCfg) {
+		h.pacing.end()
+	}
+}
+
+// writable reports whether it is time for the next transaction.
+func (h *host) writable() bool { return !h.settling.active() && h.pacing.left() <= 0 }
 
 // look is which networks and bridges a plan was made for.
 type look struct {
@@ -293,6 +303,7 @@ func (h *host) transact(ctx context.Context, p plan.Plan, l look) bool {
 	batches := p.Batches(h.att.db)
 	if len(batches) > 0 {
 		h.status.setWaiting("its database to take a transaction")
+		h.pacing.start()
 		steps := p.Steps()
 		h.log.Info("rows", zap.Int("steps", len(steps)), zap.Strings("first", steps[:min(len(steps), stepsLogged)]))
 		sent, err := h.sendAll(ctx, batches)
@@ -338,7 +349,7 @@ func (h *host) transact(ctx context.Context, p plan.Plan, l look) bool {
 		h.routes.start()
 		h.bfd.start()
 		h.settling.start(h.att.db.Open.NextCfg)
-		h.settling.observe(h.att.db.Open.CurCfg)
+		h.observe()
 		h.surveyBridges()
 	}
 	if h.retry.ready() {

@@ -45,11 +45,14 @@ func (s *settling) start(target int64) {
 	s.target, s.deadline = target, time.Now().Add(settleLimit)
 }
 
-// observe ends the wait when cur_cfg has come far enough or time is up.
-func (s *settling) observe(cur int64) {
-	if s.active() && (cur >= s.target || !time.Now().Before(s.deadline)) {
-		*s = settling{}
+// observe ends the wait when cur_cfg has come far enough or time is up. It
+// reports whether the wait is over now that was not.
+func (s *settling) observe(cur int64) bool {
+	if !s.active() || cur < s.target && time.Now().Before(s.deadline) {
+		return false
 	}
+	*s = settling{}
+	return true
 }
 
 func (s *settling) active() bool { return !s.deadline.IsZero() }
@@ -59,6 +62,48 @@ func (s *settling) left() time.Duration {
 		return 0
 	}
 	return max(time.Until(s.deadline), time.Millisecond)
+}
+
+// pacing keeps changes that come one after the other together. What a
+// transaction costs ovs-vswitchd depends on the ports that are there and hardly
+// on those that it adds, so the next one waits for the last of a burst: until
+// none has come for burstGap, and no longer than the switch had been busy with
+// the transaction before, twice over, or than burstLimit. A change that comes alone waits for nothing.
+type pacing struct {
+	began time.Time // when the last transaction was sent
+	ended time.Time // when the switch had carried it out
+	since time.Time // since when changes wait; zero: none does
+	last  time.Time // when the last of them came
+}
+
+const (
+	burstGap   = 2 * time.Millisecond
+	burstLimit = 200 * time.Millisecond
+)
+
+func (p *pacing) start() { *p = pacing{began: time.Now()} }
+
+func (p *pacing) end() { p.ended = time.Now() }
+
+// came notes that a change has come.
+func (p *pacing) came() {
+	p.last = time.Now()
+	if p.since.IsZero() {
+		p.since = p.last
+	}
+}
+
+// left returns how long the changes that have come should wait for others.
+func (p *pacing) left() time.Duration {
+	busy := p.ended.Sub(p.began)
+	if p.since.IsZero() || busy <= 0 || p.since.Sub(p.ended) > busy {
+		return 0
+	}
+	begin := p.since // of the wait: not while the switch was busy anyway
+	if begin.Before(p.ended) {
+		begin = p.ended
+	}
+	return min(time.Until(p.last.Add(burstGap)), time.Until(begin.Add(min(2*busy, burstLimit))))
 }
 
 // grace gives ovs-vswitchd the time that it takes to report of a new tunnel what
