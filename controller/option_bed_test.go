@@ -209,6 +209,62 @@ func (m *mesh) flooding(from *ovstest.VM, vms []*ovstest.VM, act func()) (sent i
 	return sent, got
 }
 
+// expected is a frame and how often each VM should get it.
+type expected struct {
+	what  string
+	frame []byte
+	want  map[*ovstest.VM]int // 0 where a VM is not in it
+}
+
+// arrive captures at VMs while act runs and a moment after, and demands that
+// frames arrive as often as expected.
+func (m *mesh) arrive(vms []*ovstest.VM, frames []expected, act func()) {
+	m.t.Helper()
+	caps := make([]*ovstest.Capture, len(vms))
+	for i, vm := range vms {
+		c, err := vm.StartCapture()
+		m.check(err)
+		caps[i] = c
+	}
+	act()
+	time.Sleep(500 * time.Millisecond)
+	for i, c := range caps {
+		m.check(c.Stop())
+		for _, e := range frames {
+			n := c.Count(func(f ovstest.Frame) bool { return !f.Sent && bytes.HasPrefix(f.Data, e.frame) })
+			if n != e.want[vms[i]] {
+				m.t.Errorf("%s: %s got %d frames, want %d", e.what, vms[i].Name, n, e.want[vms[i]])
+			}
+		}
+	}
+}
+
+// once sends frames of these kinds from every VM and demands that each arrives
+// once at all others, and at no VM of others.
+func (m *mesh) once(vms, others []*ovstest.VM, kinds ...string) {
+	m.t.Helper()
+	const copies = 3
+	var frames []expected
+	for _, from := range vms {
+		for _, kind := range kinds {
+			e := expected{kind + " of " + from.Name, testFrame(floodKinds[kind], from.MAC, kind+" once from "+from.Name), map[*ovstest.VM]int{}}
+			for _, vm := range vms {
+				if vm != from {
+					e.want[vm] = copies
+				}
+			}
+			frames = append(frames, e)
+		}
+	}
+	m.arrive(append(append([]*ovstest.VM{}, vms...), others...), frames, func() {
+		for range copies {
+			for i, e := range frames {
+				m.check(vms[i/len(kinds)].SendFrame(e.frame))
+			}
+		}
+	})
+}
+
 // forgetNeighbours empties the VMs' tables of ARP and neighbours.
 func (m *mesh) forgetNeighbours(vms ...*ovstest.VM) {
 	m.t.Helper()

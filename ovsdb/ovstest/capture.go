@@ -55,6 +55,12 @@ func (vm *VM) StartCapture() (*Capture, error) { return startCapture(vm.link()) 
 // that the host sent.
 func (h *Host) StartCapture() (*Capture, error) { return startCapture(end{h.ns, "eth0"}) }
 
+// StartCaptureAt begins to record at a device of the host: at a bridge's own, what
+// the host's stack sends is Sent; at a VIF, what goes to the VM is.
+func (h *Host) StartCaptureAt(device string) (*Capture, error) {
+	return startCapture(end{h.ns, device})
+}
+
 func startCapture(at end) (*Capture, error) {
 	fd, err := packetSocket(at, unix.ETH_P_ALL)
 	if err != nil {

@@ -1,8 +1,13 @@
 package ovstest
 
 import (
+	"context"
 	"encoding/binary"
+	"fmt"
 	"net/netip"
+	"strings"
+
+	"ovsmesh/topology"
 )
 
 // Envelope is what a tunnel puts around a frame.
@@ -93,6 +98,40 @@ func Encapsulate(env Envelope, frame []byte) []byte {
 	copy(ip[16:], env.Dst.AsSlice())
 	binary.BigEndian.PutUint16(ip[10:], ^onesSum(ip))
 	return append(ip, body...)
+}
+
+// Inject puts a packet on the host's link as if the underlay had brought it: a
+// frame in an envelope, whose source may be anybody's. Dst is the host.
+func (h *Host) Inject(ctx context.Context, env Envelope, frame []byte) error {
+	env.Dst = h.Addr
+	dst, err := h.phyMAC(ctx)
+	if err != nil {
+		return err
+	}
+	// The userspace datapath takes tunnels' packets for news of where their
+	// senders are, and br-phy learns MACs. What is forged must not mislead them.
+	src := topology.MAC{2, 0xff, 0, 0, 0, 1}
+	for _, peer := range h.bed.Hosts() {
+		if peer != h && peer.Addr == env.Src {
+			if src, err = peer.phyMAC(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	packet := append(append(append([]byte{}, dst[:]...), src[:]...), 0x08, 0x00)
+	return sendFrame(end{h.bed.fabricNS(), h.fabricPort(underlay)}, append(packet, Encapsulate(env, frame)...))
+}
+
+// phyMAC is the host's MAC on the underlay.
+func (h *Host) phyMAC(ctx context.Context) (mac topology.MAC, err error) {
+	text, err := h.VSCtl(ctx, "get", "Interface", phyBridge, "mac_in_use")
+	if err == nil {
+		err = mac.UnmarshalText([]byte(strings.Trim(text, `"`)))
+	}
+	if err != nil {
+		return mac, fmt.Errorf("MAC of host %s: %w", h.Name, err)
+	}
+	return mac, nil
 }
 
 // onesSum is the ones' complement sum of RFC 1071 over an even number of bytes.

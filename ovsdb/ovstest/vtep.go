@@ -9,17 +9,14 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
-
-	"ovsmesh/topology"
 )
 
 // VTEP is a tunnel endpoint without Open vSwitch: a namespace on the underlay
-// with the kernel's VXLAN device in a Linux bridge, and VMs on that. It can
-// also send packets of any kind into the underlay. It goes with the bed.
+// with the kernel's VXLAN device in a Linux bridge, and VMs on that. It goes
+// with the bed.
 type VTEP struct {
 	Name string
 	Addr netip.Addr // on the underlay
-	MAC  topology.MAC
 
 	bed *Bed
 	ns  string
@@ -71,11 +68,7 @@ func (v *VTEP) build(ctx context.Context, index int, vni uint32, remotes []netip
 	if err != nil {
 		return err
 	}
-	err = withLink(near, func(link netlink.Link) error {
-		v.MAC = topology.MAC(link.Attrs().HardwareAddr)
-		return v.addVXLAN(vni, remotes)
-	})
-	if err != nil {
+	if err := inNS(v.ns, func() error { return v.addVXLAN(vni, remotes) }); err != nil {
 		return err
 	}
 	return errors.Join(bringUp(end{v.ns, fabricLink}), bringUp(end{v.ns, "vxlan0"}))
@@ -132,24 +125,6 @@ func (v *VTEP) AddVM(ctx context.Context, spec VMSpec) (*VM, error) {
 		return nil, fmt.Errorf("add VM %s: %w", spec.Name, errors.Join(err, vm.Remove(context.WithoutCancel(ctx))))
 	}
 	return vm, v.bed.save()
-}
-
-// SendFrame sends a raw frame into the underlay, as VM.SendFrame does.
-func (v *VTEP) SendFrame(frame []byte) error { return sendFrame(end{v.ns, "eth0"}, frame) }
-
-// SendTo sends a frame to a host in an envelope, whose addresses may be
-// anybody's.
-func (v *VTEP) SendTo(ctx context.Context, h *Host, env Envelope, frame []byte) error {
-	text, err := h.VSCtl(ctx, "get", "Interface", phyBridge, "mac_in_use")
-	if err != nil {
-		return err
-	}
-	var dst topology.MAC
-	if err := dst.UnmarshalText([]byte(text[1 : len(text)-1])); err != nil {
-		return fmt.Errorf("MAC of host %s: %w", h.Name, err)
-	}
-	packet := append(append(append([]byte{}, dst[:]...), v.MAC[:]...), 0x08, 0x00)
-	return v.SendFrame(append(packet, Encapsulate(env, frame)...))
 }
 
 // Namespace is the name of the endpoint's network namespace, as of ip-netns(8).
