@@ -126,6 +126,7 @@ func (v *view) topologyNetwork(n *networkNow, onlyHost string) api.TopologyNetwo
 		}
 	}
 	v.fitMTU(n, &t)
+	v.findable(n, &t)
 	return t
 }
 
