@@ -161,7 +161,9 @@ func (c *candidate) looksLikeVIF() bool {
 			return true
 		}
 	}
-	return c.own.Type == "internal"
+	// Beside a physical NIC an internal port is the host's own: what would cut
+	// the host off is never guessed.
+	return c.own.Type == "internal" && len(c.bridge.Physical) == 0
 }
 
 // entryOf returns the ports entry of an interface, nil if it has none, and the

@@ -128,6 +128,17 @@ func TestClassify(t *testing.T) {
 			want: []string{"blue xapi1 int0: xen1/int0 odd0: xen1/odd0 odd1: xen1/odd1 odd2: xen1/odd2=" + mac1 + " tap0: xen1/tap0 vif1.0: xen1/vif1.0 vnet0: xen1/vnet0"},
 		},
 		{
+			name: "and on one with a physical NIC, where internal ports are the host's", networks: []NetworkRecord{blue},
+			ports: []Port{{Name: "web", Network: "blue", Match: PortMatch{Host: "xen1", Interface: "int1"}}},
+			bridges: []BridgeFacts{{Name: "xapi1", Physical: []string{"eth0"}, Interfaces: []InterfaceFacts{
+				{Name: "int0", Type: "internal"},
+				{Name: "int1", Type: "internal"},
+				{Name: "int2", Type: "internal", Network: "blue"},
+				{Name: "int3", Type: "internal", IfaceID: "i"},
+				{Name: "vif1.0"}}}},
+			want: []string{"blue xapi1 int1: web int2: xen1/int2 int3: xen1/int3 vif1.0: xen1/vif1.0"},
+		},
+		{
 			name: "and on another", networks: []NetworkRecord{blue},
 			ports: []Port{{Name: "web", Network: "blue", Match: PortMatch{Host: "xen1", Interface: "eth7"}, MAC: mustMAC(mac2)}},
 			bridges: []BridgeFacts{bridge("br0", vif("vif1.0", mac1), InterfaceFacts{Name: "tap0"}, InterfaceFacts{Name: "int0", Type: "internal"},

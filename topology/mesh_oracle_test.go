@@ -325,7 +325,7 @@ func (w *world) vif(host string, f HostFacts, b BridgeFacts, i InterfaceFacts) (
 	}
 	marked := attached+ifaceID+vifUUID != ""
 	if !marked && !strings.HasPrefix(i.Name, "vif") && !strings.HasPrefix(i.Name, "tap") &&
-		!strings.HasPrefix(i.Name, "vnet") && i.Type != "internal" {
+		!strings.HasPrefix(i.Name, "vnet") && (i.Type != "internal" || len(b.Physical) > 0) {
 		return "", v
 	}
 	by := w.namers(b)

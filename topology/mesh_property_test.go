@@ -114,6 +114,9 @@ func drawFacts(t *rapid.T) HostFacts {
 		if id := pick(t, "uuid", uniUUIDs...); id != "" {
 			b.XSNetworkUUIDs = []string{id}
 		}
+		if rapid.Bool().Draw(t, "with a NIC") {
+			b.Physical = []string{"eth0"}
+		}
 		f.Bridges = append(f.Bridges, b)
 	}
 	slices.SortFunc(f.Bridges, func(a, b BridgeFacts) int { return slices.Index(uniBridges, a.Name) - slices.Index(uniBridges, b.Name) })
