@@ -108,11 +108,10 @@ func (s *Session) fill(ctx context.Context, b *bundle, mods []wire.Mod) error {
 		return err
 	}
 	for i := range mods {
-		m, err := wire.EncodeBundleMod(mods[i], b.xid+1+uint32(i), b.id)
+		buf, err = wire.AppendBundleMod(buf, mods[i], b.xid+1+uint32(i), b.id)
 		if err != nil {
 			return &Error{DPID: s.DPID(), Op: "apply", Mod: &mods[i], Err: err}
 		}
-		buf = append(buf, m...)
 		if len(buf) < chunk {
 			continue
 		}

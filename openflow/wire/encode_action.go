@@ -4,153 +4,157 @@ import (
 	"encoding/binary"
 	"fmt"
 
-	of "github.com/contiv/libOpenflow/openflow13"
-
 	"ovsmesh/openflow/flow"
 )
 
-// rawAction is an action's bytes in the library's clothes.
-type rawAction struct{ raw }
-
-func (a rawAction) Header() *of.ActionHeader {
-	return &of.ActionHeader{Type: binary.BigEndian.Uint16(a.raw), Length: uint16(len(a.raw))}
-}
-
-// rawInstruction is an instruction's bytes in the library's clothes.
-type rawInstruction struct{ raw }
-
-func (rawInstruction) AddAction(of.Action, bool) error { return errDecode }
-
-// encodeInstructions turns a flow's list into the library's instructions, and
-// returns their length in bytes. The order must be one that a switch would
-// print: apply-actions in one run, each instruction at most once.
-func encodeInstructions(list flow.Actions) ([]of.Instruction, int, error) {
-	var out []of.Instruction
-	var apply *of.InstrActions
-	seen := make(map[uint16]bool, 4)
-	size, closed := 0, false // closed: an instruction that comes after the apply-actions was seen
+// appendInstructions appends a flow's list as instructions, OpenFlow 1.3.5
+// §A.2.4. The order must be one that a switch would print: apply-actions in one
+// run, each instruction at most once.
+func appendInstructions(b []byte, list flow.Actions) ([]byte, error) {
+	apply, closed := -1, false // where apply-actions begins; an instruction that comes after it was seen
+	var seen [instructionMeter + 1]bool
 	for _, a := range list {
-		in, typ, n, err := encodeInstruction(a)
-		if err != nil {
-			return nil, 0, err
-		}
-		if in != nil {
-			if typ != instructionMeter {
-				closed = true
-			} else if apply != nil {
-				return nil, 0, fmt.Errorf("%s after other actions", a)
+		typ, is := instructionOf(a)
+		if !is {
+			if closed {
+				return nil, fmt.Errorf("%s after an instruction", a)
 			}
-			if seen[typ] && typ <= instructionMeter {
-				return nil, 0, fmt.Errorf("%s: the second instruction of its kind", a)
+			if apply < 0 {
+				apply = len(b)
+				b = append(b, 0, instructionApplyActions, 0, 0, 0, 0, 0, 0)
 			}
-			seen[typ] = true
-			out = append(out, in)
-			size += n
+			var err error
+			if b, err = appendAction(b, a); err != nil {
+				return nil, err
+			}
+			if len(b)-apply > MaxMessage {
+				return nil, fmt.Errorf("actions: %w", ErrTooLong)
+			}
 			continue
 		}
-		if closed {
-			return nil, 0, fmt.Errorf("%s after an instruction", a)
+		if typ != instructionMeter {
+			if !closed && apply >= 0 {
+				binary.BigEndian.PutUint16(b[apply+2:], uint16(len(b)-apply))
+			}
+			closed = true
+		} else if apply >= 0 {
+			return nil, fmt.Errorf("%s after other actions", a)
 		}
-		act, n, err := encodeAction(a)
-		if err != nil {
-			return nil, 0, err
+		if typ <= instructionMeter {
+			if seen[typ] {
+				return nil, fmt.Errorf("%s: the second instruction of its kind", a)
+			}
+			seen[typ] = true
 		}
-		if apply == nil {
-			apply = of.NewInstrApplyActions()
-			out = append(out, apply)
-			size += 8
+		var err error
+		if b, err = appendInstruction(b, a); err != nil {
+			return nil, err
 		}
-		if size += n; size > MaxMessage {
-			return nil, 0, fmt.Errorf("actions: %w", ErrTooLong)
-		}
-		apply.Actions = append(apply.Actions, act)
 	}
-	if apply != nil {
-		apply.Length = apply.Len()
+	if apply >= 0 && !closed {
+		binary.BigEndian.PutUint16(b[apply+2:], uint16(len(b)-apply))
 	}
-	return out, size, nil
+	return b, nil
 }
 
-// encodeInstruction returns the instruction that a is, with its type and
-// length, or nil if a is an action.
-func encodeInstruction(a flow.Action) (of.Instruction, uint16, int, error) {
+// instructionOf returns the type of the instruction that a is, if it is none of
+// the actions.
+func instructionOf(a flow.Action) (typ uint16, is bool) {
 	switch a := a.(type) {
 	case flow.GotoTable:
-		return of.NewInstrGotoTable(a.Table), instructionGoto, 8, nil
+		return instructionGoto, true
 	case flow.WriteMetadata:
-		return of.NewInstrWriteMetadata(a.Value, a.Mask), instructionWriteMetadata, 24, nil
+		return instructionWriteMetadata, true
 	case flow.Meter:
-		return of.NewInstrMeter(a.ID), instructionMeter, 8, nil
+		return instructionMeter, true
 	case flow.ClearActions:
-		in := of.NewInstrApplyActions()
-		in.Type = instructionClearActions
-		return in, instructionClearActions, 8, nil
+		return instructionClearActions, true
 	case flow.WriteActions:
-		in := of.NewInstrWriteActions()
-		size := 8
-		for _, inner := range a.Actions {
-			act, n, err := encodeAction(inner)
-			if err != nil {
-				return nil, 0, 0, err
-			}
-			if size += n; size > MaxMessage {
-				return nil, 0, 0, fmt.Errorf("write_actions: %w", ErrTooLong)
-			}
-			in.Actions = append(in.Actions, act)
-		}
-		in.Length = in.Len()
-		return in, instructionWriteActions, size, nil
+		return instructionWriteActions, true
 	case flow.RawInstruction:
-		b := raw(a.Bytes)
-		if err := checkTLV("instruction", b); err != nil {
-			return nil, 0, 0, err
+		if len(a.Bytes) >= 2 {
+			return uint16(a.Bytes[0])<<8 | uint16(a.Bytes[1]), true
 		}
-		return rawInstruction{b}, binary.BigEndian.Uint16(b), len(b), nil
+		return ^uint16(0), true // appendInstruction says what is wrong with it
 	}
-	return nil, 0, 0, nil
+	return 0, false
 }
 
-// encodeAction returns a as the library's action, and its length.
-func encodeAction(a flow.Action) (of.Action, int, error) {
+func appendInstruction(b []byte, a flow.Action) ([]byte, error) {
+	switch a := a.(type) {
+	case flow.GotoTable:
+		return append(b, 0, instructionGoto, 0, 8, a.Table, 0, 0, 0), nil
+	case flow.WriteMetadata:
+		b = append(b, 0, instructionWriteMetadata, 0, 24, 0, 0, 0, 0)
+		b = binary.BigEndian.AppendUint64(b, a.Value)
+		return binary.BigEndian.AppendUint64(b, a.Mask), nil
+	case flow.Meter:
+		return binary.BigEndian.AppendUint32(append(b, 0, instructionMeter, 0, 8), a.ID), nil
+	case flow.ClearActions:
+		return append(b, 0, instructionClearActions, 0, 8, 0, 0, 0, 0), nil
+	case flow.WriteActions:
+		start := len(b)
+		b = append(b, 0, instructionWriteActions, 0, 0, 0, 0, 0, 0)
+		for _, inner := range a.Actions {
+			var err error
+			if b, err = appendAction(b, inner); err != nil {
+				return nil, err
+			}
+			if len(b)-start > MaxMessage {
+				return nil, fmt.Errorf("write_actions: %w", ErrTooLong)
+			}
+		}
+		binary.BigEndian.PutUint16(b[start+2:], uint16(len(b)-start))
+		return b, nil
+	case flow.RawInstruction:
+		if err := checkTLV("instruction", a.Bytes); err != nil {
+			return nil, err
+		}
+		return append(b, a.Bytes...), nil
+	}
+	return nil, fmt.Errorf("%s is no instruction", a)
+}
+
+// appendAction appends an action with its padding, OpenFlow 1.3.5 §A.2.5.
+func appendAction(b []byte, a flow.Action) ([]byte, error) {
 	switch a := a.(type) {
 	case flow.Output:
-		act := of.NewActionOutput(a.Port)
-		act.MaxLen = a.MaxLen
-		return act, 16, nil
+		b = binary.BigEndian.AppendUint32(append(b, 0, actionOutput, 0, 16), a.Port)
+		b = binary.BigEndian.AppendUint16(b, a.MaxLen)
+		return append(b, 0, 0, 0, 0, 0, 0), nil
 	case flow.Group:
-		return of.NewActionGroup(a.ID), 8, nil
+		return binary.BigEndian.AppendUint32(append(b, 0, actionGroup, 0, 8), a.ID), nil
 	case flow.SetField:
 		if a.Mask != "" {
-			return nil, 0, fmt.Errorf("%s: OpenFlow 1.3 has no set_field with a mask", a)
+			return nil, fmt.Errorf("%s: OpenFlow 1.3 has no set_field with a mask", a)
 		}
-		field, err := encodeOXM(a.OXM)
+		start := len(b)
+		b, err := appendOXM(append(b, 0, actionSetField, 0, 0), a.OXM)
 		if err != nil {
-			return nil, 0, err
+			return nil, err
 		}
-		act := of.NewActionSetField(field)
-		return act, int(act.Len()), nil
+		b = pad(b, start)
+		binary.BigEndian.PutUint16(b[start+2:], uint16(len(b)-start))
+		return b, nil
 	case flow.Move:
 		if !a.Valid() {
-			return nil, 0, fmt.Errorf("%s: not two equally wide parts of fields that are known", a)
+			return nil, fmt.Errorf("%s: not two equally wide parts of fields that are known", a)
 		}
-		b := encodeMove(a)
-		return rawAction{b}, len(b), nil
+		return appendMove(b, a), nil
 	case flow.PushMPLS:
-		b := raw{0, actionPushMPLS, 0, 8, byte(a.EtherType >> 8), byte(a.EtherType), 0, 0}
-		return rawAction{b}, len(b), nil
+		return append(b, 0, actionPushMPLS, 0, 8, byte(a.EtherType>>8), byte(a.EtherType), 0, 0), nil
 	case flow.Raw:
-		b := raw(a.Bytes)
-		if err := checkTLV("action", b); err != nil {
-			return nil, 0, err
+		if err := checkTLV("action", a.Bytes); err != nil {
+			return nil, err
 		}
-		return rawAction{b}, len(b), nil
+		return append(b, a.Bytes...), nil
 	}
-	return nil, 0, fmt.Errorf("%s is no action of OpenFlow 1.3", a)
+	return nil, fmt.Errorf("%s is no action of OpenFlow 1.3", a)
 }
 
-// encodeMove lays out Nicira's move, nicira-ext.h NXAST_REG_MOVE.
-func encodeMove(a flow.Move) raw {
-	b := binary.BigEndian.AppendUint16(nil, actionExperimenter)
+// appendMove appends Nicira's move, nicira-ext.h NXAST_REG_MOVE.
+func appendMove(b []byte, a flow.Move) []byte {
+	b = binary.BigEndian.AppendUint16(b, actionExperimenter)
 	b = binary.BigEndian.AppendUint16(b, 24)
 	b = binary.BigEndian.AppendUint32(b, experimenterNicira)
 	b = binary.BigEndian.AppendUint16(b, niciraMove)
@@ -162,8 +166,8 @@ func encodeMove(a flow.Move) raw {
 }
 
 // checkTLV checks that b is one action or instruction with its own length.
-func checkTLV(what string, b []byte) error {
-	if len(b) < 8 || len(b)%8 != 0 || int(binary.BigEndian.Uint16(b[2:])) != len(b) {
+func checkTLV(what, b string) error {
+	if len(b) < 8 || len(b)%8 != 0 || int(b[2])<<8|int(b[3]) != len(b) {
 		return fmt.Errorf("raw %s of %d bytes does not hold its own length", what, len(b))
 	}
 	return nil

@@ -1,7 +1,7 @@
 package wire
 
 import (
-	"fmt"
+	"encoding/binary"
 
 	of "github.com/contiv/libOpenflow/openflow13"
 	"github.com/contiv/libOpenflow/util"
@@ -48,21 +48,24 @@ func EncodeBundleControl(xid, id uint32, cmd BundleCommand) ([]byte, error) {
 	return marshal("bundle control", m)
 }
 
-// bundleAddLen is the length of a bundle-add message without the one inside.
-const bundleAddLen = headerLen + 8 + 8
-
 // EncodeBundleMod encodes a flow-mod as an addition to the bundle with the
 // given ID. The switch names its XID in an error about either.
 func EncodeBundleMod(mod Mod, xid, id uint32) ([]byte, error) {
+	return AppendBundleMod(make([]byte, 0, usualMod), mod, xid, id)
+}
+
+// AppendBundleMod appends what EncodeBundleMod encodes to b.
+func AppendBundleMod(b []byte, mod Mod, xid, id uint32) ([]byte, error) {
+	start := len(b)
+	b = appendHeader(b, TypeExperimenter, xid)
+	b = binary.BigEndian.AppendUint32(b, experimenterONF)
+	b = binary.BigEndian.AppendUint32(b, experimenterBundleAdd)
+	b = binary.BigEndian.AppendUint32(b, id)
+	b = append(b, 0, 0, 0, bundleFlags)
 	// A switch refuses an inner message with another XID than the outer one's.
-	inner, err := EncodeFlowMod(mod, xid)
+	b, err := appendFlowMod(b, mod, xid)
 	if err != nil {
 		return nil, err
 	}
-	if len(inner) > MaxMessage-bundleAddLen {
-		return nil, fmt.Errorf("bundle add: %d bytes: %w", len(inner)+bundleAddLen, ErrTooLong)
-	}
-	m := of.NewBundleAdd(&of.BundleAdd{BundleID: id, Flags: bundleFlags, Message: raw(inner)})
-	m.Header = header(TypeExperimenter, xid)
-	return marshal("bundle add", m)
+	return setLength("bundle add", b, start)
 }
