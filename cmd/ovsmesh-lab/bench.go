@@ -50,7 +50,7 @@ docs/performance.md says more.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if quick {
-				b.single.rounds, b.single.samples, b.cloud.rounds = 3, 2, 3
+				b.single.rounds, b.single.samples, b.cloud.rounds = 3, 2, 2
 			}
 			b.out, b.progress = cmd.OutOrStdout(), cmd.ErrOrStderr()
 			return b.run(cmd.Context())
