@@ -15,12 +15,13 @@ type Key struct {
 }
 
 // Key returns the identity of f.
-func (f *Flow) Key() Key { return Key{f.Table, f.Priority, f.Match.bytes()} }
+func (f *Flow) Key() Key {
+	return Key{f.Table, f.Priority, string(f.Match.appendBytes(make([]byte, 0, 64)))}
+}
 
-// bytes returns m as a string that no other match has. It is cheaper than the
-// text: of large tables, keys are most of what a difference costs.
-func (m Match) bytes() string {
-	b := make([]byte, 0, 64)
+// appendBytes appends m as bytes that no other match has. They are cheaper than
+// the text: of large tables, keys are most of what a difference costs.
+func (m Match) appendBytes(b []byte) []byte {
 	for _, x := range m {
 		b = binary.BigEndian.AppendUint16(b, x.Field.Class)
 		b = append(b, x.Field.ID)
@@ -30,7 +31,24 @@ func (m Match) bytes() string {
 		b = binary.AppendUvarint(b, uint64(len(x.Mask)))
 		b = append(b, x.Mask...)
 	}
-	return string(b)
+	return b
+}
+
+// keysOf returns the keys of all flows; their strings are parts of one.
+func keysOf(flows []Flow) []Key {
+	b := make([]byte, 0, 48*len(flows))
+	ends := make([]int, len(flows))
+	for i := range flows {
+		b = flows[i].Match.appendBytes(b)
+		ends[i] = len(b)
+	}
+	all, start := string(b), 0
+	keys := make([]Key, len(flows))
+	for i, end := range ends {
+		keys[i] = Key{flows[i].Table, flows[i].Priority, all[start:end]}
+		start = end
+	}
+	return keys
 }
 
 // Compare orders keys as people read tables: by table, higher priority first,
@@ -51,19 +69,30 @@ func (f *Flow) same(o *Flow) bool {
 
 // Sort orders flows by their keys, in place.
 func Sort(flows []Flow) {
-	items := make([]keyed, len(flows))
-	for i := range flows {
-		items[i] = keyed{flows[i].Key(), flows[i]}
+	keys := keysOf(flows)
+	order, sorted := ordered(keys)
+	if sorted {
+		return
 	}
-	slices.SortStableFunc(items, func(a, b keyed) int { return a.key.Compare(b.key) })
-	for i := range items {
-		flows[i] = items[i].flow
+	out := make([]Flow, len(flows))
+	for i, at := range order {
+		out[i] = flows[at]
 	}
+	copy(flows, out)
 }
 
-type keyed struct {
-	key  Key
-	flow Flow
+// ordered returns the indexes of keys in their order, those of equal ones in
+// their own, and whether the keys are in that order already.
+func ordered(keys []Key) (order []int32, sorted bool) {
+	order, sorted = make([]int32, len(keys)), true
+	for i := range order {
+		order[i] = int32(i)
+		sorted = sorted && (i == 0 || keys[i-1].Compare(keys[i]) <= 0)
+	}
+	if !sorted {
+		slices.SortStableFunc(order, func(a, b int32) int { return keys[a].Compare(keys[b]) })
+	}
+	return order, sorted
 }
 
 // Delta is what turns one set of flows into another, each list sorted by key.
@@ -80,30 +109,56 @@ func (d Delta) Empty() bool { return len(d.Add)+len(d.Modify)+len(d.Delete) == 0
 // others must have been left out by their cookies, or they would be deleted.
 // Of two flows of one key in a list the later one counts, as on a switch.
 func Diff(want, got []Flow) Delta {
-	there := make(map[Key]*Flow, len(got))
-	for i := range got {
-		there[got[i].Key()] = &got[i]
-	}
-	wanted := make(map[Key]*Flow, len(want))
-	for i := range want {
-		wanted[want[i].Key()] = &want[i]
-	}
 	var d Delta
-	for k, w := range wanted {
-		switch g, ok := there[k]; {
-		case !ok:
-			d.Add = append(d.Add, *w)
-		case !w.same(g):
-			d.Modify = append(d.Modify, *w)
+	w, g := newSet(want), newSet(got)
+	for w.next() && g.next() {
+		switch c := w.key().Compare(g.key()); {
+		case c < 0:
+			d.Add = append(d.Add, *w.take())
+		case c > 0:
+			d.Delete = append(d.Delete, *g.take())
+		default:
+			if wanted, there := w.take(), g.take(); !wanted.same(there) {
+				d.Modify = append(d.Modify, *wanted)
+			}
 		}
 	}
-	for k, g := range there {
-		if _, ok := wanted[k]; !ok {
-			d.Delete = append(d.Delete, *g)
-		}
+	for w.next() {
+		d.Add = append(d.Add, *w.take())
 	}
-	Sort(d.Add)
-	Sort(d.Modify)
-	Sort(d.Delete)
+	for g.next() {
+		d.Delete = append(d.Delete, *g.take())
+	}
 	return d
+}
+
+// set goes through flows in the order of their keys, of each key the last.
+type set struct {
+	flows []Flow
+	keys  []Key
+	order []int32
+	at    int
+}
+
+func newSet(flows []Flow) *set {
+	s := &set{flows: flows, keys: keysOf(flows)}
+	s.order, _ = ordered(s.keys)
+	return s
+}
+
+// next reports whether there is a flow left, and passes by those that a later
+// one replaces.
+func (s *set) next() bool {
+	for s.at+1 < len(s.order) && s.keys[s.order[s.at]] == s.keys[s.order[s.at+1]] {
+		s.at++
+	}
+	return s.at < len(s.order)
+}
+
+func (s *set) key() Key { return s.keys[s.order[s.at]] }
+
+func (s *set) take() *Flow {
+	f := &s.flows[s.order[s.at]]
+	s.at++
+	return f
 }
