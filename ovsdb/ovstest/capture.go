@@ -232,6 +232,12 @@ func (c *Capture) countDrops() {
 // first, without FCS. Nothing about it is checked or completed.
 func (vm *VM) SendFrame(frame []byte) error { return sendFrame(vm.link(), frame) }
 
+// SendFrameFrom does the same from another device of the VM: "next0" is the one
+// that a migration has prepared.
+func (vm *VM) SendFrameFrom(device string, frame []byte) error {
+	return sendFrame(end{vm.Namespace(), device}, frame)
+}
+
 func sendFrame(from end, frame []byte) error {
 	fd, err := packetSocket(from, 0)
 	if err != nil {
