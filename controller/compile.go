@@ -55,7 +55,11 @@ func (h *host) difference(b *bridge, id uint32) (difference, bool, error) {
 			return d, false, fmt.Errorf("network %s: %w", b.nets[id], err)
 		}
 	}
-	d.delta = flow.Diff(d.want, have)
+	if len(have) == 0 {
+		d.delta.Add = d.want // in order, and each once
+	} else {
+		d.delta = flow.Diff(d.want, have)
+	}
 	if !sure {
 		b.prepared[id] = d
 	}

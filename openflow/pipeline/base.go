@@ -20,7 +20,7 @@ const prioHost = 15
 // The host's own ports are NORMAL: that VIFs and tunnels are not among the
 // ports to which NORMAL sends is for the ports' configuration to see to.
 func Base(b Bridge) []flow.Flow {
-	c := compiler{}
+	c := newCompiler(0)
 	if b.Learning {
 		c.add(TableClassify, prioMiss, Normal, nil, flow.Output{Port: flow.PortNormal})
 		return c.flows

@@ -15,9 +15,9 @@ const (
 // frame is in. A key or a peer that is not known meets the miss.
 func (c *compiler) classify(n *Network, p *ports) {
 	for _, t := range p.tunnels {
-		match := []flow.OXM{flow.MatchInPort(t.OFPort)}
+		match := append(make([]flow.OXM, 0, 3), flow.MatchInPort(t.OFPort))
 		if t.Key != 0 {
-			match = append(match, flow.MatchTunnelID(t.Key))
+			match = append(match, c.tunnelKey(t.Key).oxm)
 		}
 		if t.Remote.IsValid() {
 			match = append(match, matchHost(byFamily(t.Remote, flow.TunSrc, flow.TunIPv6Src), t.Remote))

@@ -28,7 +28,7 @@ func Compile(n Network) ([]flow.Flow, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compile: %w", err)
 	}
-	c := compiler{network: n.ID}
+	c := newCompiler(n.ID)
 	if n.Learning {
 		c.learning(&n, p)
 	} else {
@@ -42,9 +42,32 @@ func Compile(n Network) ([]flow.Flow, error) {
 	return c.flows, nil
 }
 
+// compiler gathers flows. Values that many of them have are made once: making
+// them is most of what a large network costs.
 type compiler struct {
 	network uint32
 	flows   []flow.Flow
+
+	masks   []maskedOXM                // of the metadata
+	outs    map[uint32]flow.Action     // by port
+	remotes map[netip.Addr]flow.Action // that set tun_dst
+	key     keyed
+}
+
+type maskedOXM struct {
+	bits, mask uint64
+	oxm        flow.OXM
+}
+
+// keyed is a tunnel's key, matched and set.
+type keyed struct {
+	key uint64
+	oxm flow.OXM
+	set flow.Action
+}
+
+func newCompiler(network uint32) *compiler {
+	return &compiler{network: network, outs: map[uint32]flow.Action{}, remotes: map[netip.Addr]flow.Action{}}
 }
 
 func (c *compiler) add(table uint8, priority uint16, r Reason, m flow.Match, actions ...flow.Action) {
@@ -56,7 +79,43 @@ func (c *compiler) add(table uint8, priority uint16, r Reason, m flow.Match, act
 // metadata matches the network's frames; maskAll with or without fromTunnel
 // those from VIFs or from tunnels.
 func (c *compiler) metadata(bits, mask uint64) flow.OXM {
-	return flow.MatchMetadata(uint64(c.network)|bits, mask)
+	for _, m := range c.masks {
+		if m.bits == bits && m.mask == mask {
+			return m.oxm
+		}
+	}
+	x := flow.MatchMetadata(uint64(c.network)|bits, mask)
+	c.masks = append(c.masks, maskedOXM{bits, mask, x})
+	return x
+}
+
+// tunnelKey returns what matches and sets a tunnel's key. A network has one.
+func (c *compiler) tunnelKey(key uint64) keyed {
+	if c.key.key != key {
+		x := flow.MatchTunnelID(key)
+		c.key = keyed{key, x, flow.SetField{OXM: x}}
+	}
+	return c.key
+}
+
+// output sends to a port.
+func (c *compiler) output(port uint32) flow.Action {
+	a, ok := c.outs[port]
+	if !ok {
+		a = flow.Output{Port: port}
+		c.outs[port] = a
+	}
+	return a
+}
+
+// setRemote sets the peer to which a tunnel sends.
+func (c *compiler) setRemote(peer netip.Addr) flow.Action {
+	a, ok := c.remotes[peer]
+	if !ok {
+		a = flow.SetField{OXM: matchHost(byFamily(peer, flow.TunDst, flow.TunIPv6Dst), peer)}
+		c.remotes[peer] = a
+	}
+	return a
 }
 
 // with returns a match of all fields of several lists.

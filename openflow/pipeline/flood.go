@@ -16,9 +16,9 @@ func (c *compiler) flood(n *Network, p *ports) {
 	if len(p.vifs) == 0 {
 		return // nothing comes from a VIF, and nothing goes to one
 	}
-	c.add(TableFlood, prioFlood, FloodFromVIF, flow.NewMatch(c.metadata(0, maskAll)), outputs(p.vifs, p.sending)...)
+	c.add(TableFlood, prioFlood, FloodFromVIF, flow.NewMatch(c.metadata(0, maskAll)), c.outputs(p.vifs, p.sending)...)
 	if len(p.tunnels) > 0 {
-		c.add(TableFlood, prioFlood, FloodFromTunnel, flow.NewMatch(c.metadata(fromTunnel, maskAll)), outputs(p.vifs, nil)...)
+		c.add(TableFlood, prioFlood, FloodFromTunnel, flow.NewMatch(c.metadata(fromTunnel, maskAll)), c.outputs(p.vifs, nil)...)
 	}
 	if n.DropBroadcast {
 		c.stayHome(n, p)
@@ -54,7 +54,7 @@ func services() []service {
 
 // stayHome keeps broadcast and multicast on the host, but for services.
 func (c *compiler) stayHome(n *Network, p *ports) {
-	c.add(TableFlood, prioHome, FloodHome, flow.NewMatch(c.metadata(0, maskAll), group()), outputs(p.vifs, nil)...)
+	c.add(TableFlood, prioHome, FloodHome, flow.NewMatch(c.metadata(0, maskAll), group()), c.outputs(p.vifs, nil)...)
 	if len(p.tunnels) > 0 {
 		c.add(TableFlood, prioHome, FloodDrop, flow.NewMatch(c.metadata(fromTunnel, maskAll), group()))
 	}
@@ -78,11 +78,11 @@ func (c *compiler) questions(p *ports, s service, servers []uint32) {
 	for _, ask := range s.ask {
 		if len(ways) > 0 {
 			c.add(TableFlood, prioDiscovery, DiscoveryFromVIF,
-				with([]flow.OXM{c.metadata(0, maskAll), group()}, ask), outputs(p.vifs, ways)...)
+				with([]flow.OXM{c.metadata(0, maskAll), group()}, ask), c.outputs(p.vifs, ways)...)
 		}
 		if len(p.tunnels) > 0 && len(servers) > 0 {
 			c.add(TableFlood, prioDiscovery, DiscoveryFromTunnel,
-				with([]flow.OXM{c.metadata(fromTunnel, maskAll), group()}, ask), outputs(servers, nil)...)
+				with([]flow.OXM{c.metadata(fromTunnel, maskAll), group()}, ask), c.outputs(servers, nil)...)
 		}
 	}
 }
@@ -95,12 +95,12 @@ func (c *compiler) announcements(p *ports, s service, servers []uint32) {
 		if len(p.sending) > 0 {
 			for _, port := range servers {
 				in := []flow.OXM{flow.MatchInPort(port), group()}
-				c.add(TableFlood, prioServer, ServiceFromVIF, with(in, tell), outputs(p.vifs, p.sending)...)
+				c.add(TableFlood, prioServer, ServiceFromVIF, with(in, tell), c.outputs(p.vifs, p.sending)...)
 			}
 		}
 		if told {
 			from := []flow.OXM{c.metadata(fromTunnel|s.bit, maskAll|s.bit), group()}
-			c.add(TableFlood, prioServer, ServiceFromTunnel, with(from, tell), outputs(p.vifs, nil)...)
+			c.add(TableFlood, prioServer, ServiceFromTunnel, with(from, tell), c.outputs(p.vifs, nil)...)
 		}
 	}
 }

@@ -68,7 +68,7 @@ func (c *compiler) learning(n *Network, p *ports) {
 	}
 	if len(p.vifs) > 0 {
 		for _, match := range pluginGroups() {
-			c.add(TableClassify, prioLearnVIFs, LearnToVIFs, flow.NewMatch(match...), outputs(p.vifs, nil)...)
+			c.add(TableClassify, prioLearnVIFs, LearnToVIFs, flow.NewMatch(match...), c.outputs(p.vifs, nil)...)
 		}
 	}
 	for _, t := range p.tunnels {
@@ -98,8 +98,8 @@ func (c *compiler) learnQuietly(p *ports) {
 	}
 	for _, mac := range p.macs() {
 		if local := p.local[mac]; len(local) > 0 {
-			c.add(TableLookup, prioUnicast, UnicastLocal, flow.NewMatch(flow.MatchEthDst(mac)), append(outputs(local, nil), learn...)...)
+			c.add(TableLookup, prioUnicast, UnicastLocal, flow.NewMatch(flow.MatchEthDst(mac)), append(c.outputs(local, nil), learn...)...)
 		}
 	}
-	c.add(TableLookup, prioFlood, FloodFromTunnel, nil, append(outputs(p.vifs, nil), learn...)...)
+	c.add(TableLookup, prioFlood, FloodFromTunnel, nil, append(c.outputs(p.vifs, nil), learn...)...)
 }

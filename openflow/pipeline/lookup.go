@@ -19,14 +19,14 @@ func (c *compiler) lookup(n *Network, p *ports) {
 		fromVIF := flow.NewMatch(c.metadata(0, maskAll), dst)
 		if len(local) > 0 {
 			c.add(TableLookup, prioUnicast, UnicastLocal,
-				flow.NewMatch(c.metadata(0, maskNetwork), dst), outputs(local, nil)...)
+				flow.NewMatch(c.metadata(0, maskNetwork), dst), c.outputs(local, nil)...)
 		}
 		switch {
 		case len(remote) == 0:
 		case len(local) > 0: // a migration: nobody knows yet where it runs
-			c.add(TableLookup, prioBoth, UnicastBoth, fromVIF, outputs(local, remote)...)
+			c.add(TableLookup, prioBoth, UnicastBoth, fromVIF, c.outputs(local, remote)...)
 		default:
-			c.add(TableLookup, prioUnicast, UnicastRemote, fromVIF, outputs(nil, remote)...)
+			c.add(TableLookup, prioUnicast, UnicastRemote, fromVIF, c.outputs(nil, remote)...)
 		}
 	}
 	all, next := c.metadata(0, maskNetwork), flow.GotoTable{Table: TableFlood}

@@ -13,9 +13,19 @@ const maxSending = 65535 - 255
 
 // fit reports, as an error, ports that are more than one flow can send to.
 func (p *ports) fit() error {
-	size := 0
-	for _, a := range outputs(p.vifs, p.sending) {
-		size += encodedLen(a)
+	size := (len(p.vifs) + len(p.sending)) * lenOutput
+	var key uint64
+	for _, t := range p.sending {
+		if t.Key != key {
+			key = t.Key
+			size += lenSetKey
+		}
+		switch {
+		case t.Remote.Is4():
+			size += lenSetIPv4
+		case t.Remote.IsValid():
+			size += lenSetIPv6
+		}
 	}
 	if size > maxSending {
 		return fmt.Errorf("%d ports on one bridge: to send to all takes a flow of %d bytes, %d are possible",
@@ -24,32 +34,38 @@ func (p *ports) fit() error {
 	return nil
 }
 
-// encodedLen is an action's length on the wire, OpenFlow 1.3.5 §7.2.5.
-func encodedLen(a flow.Action) int {
-	if s, ok := a.(flow.SetField); ok {
-		return (8 + len(s.Value) + 7) / 8 * 8
-	}
-	return 16
-}
+// What actions take on the wire, in bytes, OpenFlow 1.3.5 §7.2.5.
+const (
+	lenOutput  = 16
+	lenSetKey  = 16
+	lenSetIPv4 = 16
+	lenSetIPv6 = 24
+)
 
 // outputs sends to all ports, VIFs first: what is set for the others' sake is
 // no part of the frame. The switch leaves out the port that the frame came
 // from. Tunnels are in the order of compareTunnels.
-func outputs(vifs []uint32, tunnels []Tunnel) []flow.Action {
-	out := make([]flow.Action, 0, len(vifs)+len(tunnels))
+func (c *compiler) outputs(vifs []uint32, tunnels []Tunnel) []flow.Action {
+	n := len(vifs) + len(tunnels)
+	for _, t := range tunnels {
+		if t.Remote.IsValid() {
+			n++
+		}
+	}
+	out := make([]flow.Action, 0, n+1)
 	for _, port := range vifs {
-		out = append(out, flow.Output{Port: port})
+		out = append(out, c.output(port))
 	}
 	var key uint64
 	for _, t := range tunnels {
 		if t.Key != key {
 			key = t.Key
-			out = append(out, flow.SetField{OXM: flow.MatchTunnelID(key)})
+			out = append(out, c.tunnelKey(key).set)
 		}
 		if t.Remote.IsValid() {
-			out = append(out, flow.SetField{OXM: matchHost(byFamily(t.Remote, flow.TunDst, flow.TunIPv6Dst), t.Remote)})
+			out = append(out, c.setRemote(t.Remote))
 		}
-		out = append(out, flow.Output{Port: t.OFPort})
+		out = append(out, c.output(t.OFPort))
 	}
 	return out
 }
