@@ -95,8 +95,9 @@ func (h *host) syncBridge(ctx context.Context, b *bridge) (int, error) {
 	for id, d := range done {
 		h.installed(b, id, d)
 	}
-	if len(done) > 0 {
-		h.dropKept()
+	if len(done) > 0 && len(h.kept) > 0 {
+		h.keptDue = true
+		h.wake()
 	}
 	if !b.synced {
 		b.synced = true
@@ -131,15 +132,14 @@ func (h *host) installed(b *bridge, id uint32, d difference) {
 	b.uses[id] = uses
 }
 
-// dropKept has those ports looked at again that were kept because flows used
-// them.
-func (h *host) dropKept() {
-	if len(h.kept) == 0 {
-		return
+// keptAgain has those ports looked at again that were kept because flows used
+// them, once flows have changed.
+func (h *host) keptAgain() {
+	if h.keptDue {
+		h.keptDue = false
+		maps.Copy(h.dirty, h.kept)
+		clear(h.kept)
 	}
-	maps.Copy(h.dirty, h.kept)
-	clear(h.kept)
-	h.wake()
 }
 
 // welcome returns flows that may go out before the ports of a network are

@@ -54,6 +54,7 @@ type host struct {
 	dirty      map[string]struct{} // networks and carriers whose rows may be off
 	asking     map[string]int64    // numbers of ports that replace others and are about to be made, by name
 	kept       map[string]struct{} // those with ports that go once no flow uses them
+	keptDue    bool                // flows have changed since
 	complete   bool                // all rows must be looked at
 	settling   settling
 	pacing     pacing

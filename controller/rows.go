@@ -37,6 +37,7 @@ func (h *host) write(ctx context.Context) bool {
 	}
 	wrote := false
 	if h.writable() && h.retry.ready() {
+		h.keptAgain()
 		p, looked := h.plan()
 		if len(h.kept) > 0 {
 			h.asking = numbersAsked(p)

@@ -46,22 +46,28 @@ func (w *world) oracle() map[string]map[string]*OnHost {
 			views[h.Name][n.Name] = on
 		}
 		slices.SortFunc(view.Members, func(a, b Member) int { return a.HostID - b.HostID })
-		view.Addresses = addressesOf(view.Members)
+		view.Addresses = addressesOf(view.Members, view.DropBroadcast)
 	}
 	return views
 }
 
 // addressesOf asks of each address who has it, and who may have it.
-func addressesOf(members []Member) []KnownAddress {
+func addressesOf(members []Member, linkLocals bool) []KnownAddress {
+	ipsOf := func(s Station) []netip.Addr {
+		if linkLocals {
+			return append(slices.Clone(s.IPs), linkLocal(s.MAC))
+		}
+		return s.IPs
+	}
 	var known []KnownAddress
 	for _, m := range members {
 		for _, s := range m.Stations {
-			for _, ip := range s.IPs {
+			for _, ip := range ipsOf(s) {
 				sure := true
 				for _, o := range members {
 					sure = sure && !slices.Contains(o.Floating, ip)
 					for _, os := range o.Stations {
-						sure = sure && (os.MAC == s.MAC || !slices.Contains(os.IPs, ip))
+						sure = sure && (os.MAC == s.MAC || !slices.Contains(ipsOf(os), ip))
 					}
 				}
 				if k := (KnownAddress{ip, s.MAC}); sure && !slices.Contains(known, k) {

@@ -25,14 +25,20 @@ func Stations(on *OnHost) []KnownAddress {
 }
 
 // knownAddresses works out NetworkView.Addresses, once for all hosts: a list of
-// a thousand members with twenty addresses each takes some milliseconds.
-func knownAddresses(members []Member) []KnownAddress {
+// a thousand members with twenty addresses each takes some milliseconds. Where
+// tunnels carry no multicast, the link-local addresses that follow from MACs
+// count as well: otherwise nobody could find a DHCPv6 client or a router on
+// another host, who are spoken to by these.
+func knownAddresses(members []Member, linkLocals bool) []KnownAddress {
 	var all []KnownAddress
 	floating := map[netip.Addr]bool{}
 	for i := range members {
 		for _, s := range members[i].Stations {
 			for _, ip := range s.IPs {
 				all = append(all, KnownAddress{IP: ip, MAC: s.MAC})
+			}
+			if linkLocals {
+				all = append(all, KnownAddress{IP: linkLocal(s.MAC), MAC: s.MAC})
 			}
 		}
 		for _, ip := range members[i].Floating {
@@ -49,4 +55,10 @@ func knownAddresses(members []Member) []KnownAddress {
 		known = append(known, a)
 	}
 	return known
+}
+
+// linkLocal is the address that follows from a MAC, RFC 4291 appendix A.
+func linkLocal(m MAC) netip.Addr {
+	return netip.AddrFrom16([16]byte{0: 0xfe, 1: 0x80,
+		8: m[0] ^ 2, 9: m[1], 10: m[2], 11: 0xff, 12: 0xfe, 13: m[3], 14: m[4], 15: m[5]})
 }

@@ -38,7 +38,7 @@ func TestKnownAddresses(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if d := cmp.Diff(tt.want, knownAddresses(tt.members), compareAddrs); d != "" {
+			if d := cmp.Diff(tt.want, knownAddresses(tt.members, false), compareAddrs); d != "" {
 				t.Errorf("want (-) and got (+):\n%s", d)
 			}
 		})
@@ -76,5 +76,20 @@ func TestStations(t *testing.T) {
 	check(KnownAddress{ip("10.1.1.2"), mac1}, KnownAddress{ip("10.1.1.3"), mac3})
 	if got := m.View("xen3", "blue").Net.Members[0].Floating; len(got) != 1 || got[0] != ip("10.1.1.9") {
 		t.Errorf("xen1 may have %v, want 10.1.1.9", got)
+	}
+}
+
+func TestLinkLocalAddressesAreKnown(t *testing.T) {
+	members := []Member{{Host: "xen1", Stations: []Station{
+		{MAC: MAC{2, 0, 0, 0, 1, 1}, IPs: []netip.Addr{netip.MustParseAddr("10.1.1.1"), netip.MustParseAddr("fe80::ff:fe00:101")}},
+		{MAC: MAC{0, 0, 0x5e, 0, 1, 2}},
+	}}}
+	want := []KnownAddress{
+		{netip.MustParseAddr("10.1.1.1"), MAC{2, 0, 0, 0, 1, 1}},
+		{netip.MustParseAddr("fe80::ff:fe00:101"), MAC{2, 0, 0, 0, 1, 1}},
+		{netip.MustParseAddr("fe80::200:5eff:fe00:102"), MAC{0, 0, 0x5e, 0, 1, 2}},
+	}
+	if d := cmp.Diff(want, knownAddresses(members, true), compareAddrs); d != "" {
+		t.Error(d)
 	}
 }

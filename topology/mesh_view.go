@@ -182,7 +182,7 @@ func (n *netState) look(fresh map[*hostState]*OnHost) {
 		return cmp.Or(cmp.Compare(a.HostID, b.HostID), strings.Compare(a.Host, b.Host))
 	})
 	if n.view == nil || !n.view.equal(view) {
-		view.Addresses = knownAddresses(view.Members)
+		view.Addresses = knownAddresses(view.Members, view.DropBroadcast)
 		n.view = view
 	}
 }
