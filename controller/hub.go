@@ -146,10 +146,15 @@ func (h *hub) publish() {
 	if len(updates) > 0 {
 		h.gen++
 	}
-	for _, u := range updates {
-		if host := h.hosts[u.Host]; host != nil {
-			host.mail.put(u.Network, u.On, h.gen)
+	for len(updates) > 0 { // they are sorted by host
+		name, n := updates[0].Host, 1
+		for n < len(updates) && updates[n].Host == name {
+			n++
 		}
+		if host := h.hosts[name]; host != nil {
+			host.mail.put(updates[:n], h.gen)
+		}
+		updates = updates[n:]
 	}
 	h.told.publish(updates)
 }

@@ -22,9 +22,13 @@ func newMailbox() *mailbox {
 	return &mailbox{ready: make(chan struct{}, 1), updates: map[string]*topology.OnHost{}, away: true}
 }
 
-func (m *mailbox) put(network string, on *topology.OnHost, gen uint64) {
+// put puts the updates of one moment in. They are one: a loop that had some of
+// them without the others would take itself to be done, and write twice.
+func (m *mailbox) put(updates []topology.Update, gen uint64) {
 	m.mu.Lock()
-	m.updates[network] = on
+	for _, u := range updates {
+		m.updates[u.Network] = u.On
+	}
 	m.gen = gen
 	away := m.away
 	m.mu.Unlock()

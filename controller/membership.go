@@ -80,8 +80,8 @@ func (h *hub) start(name string) *host {
 	l := h.newLoop(name)
 	h.hosts[name] = l
 	h.spawn(l)
-	for _, u := range h.mesh.Views(name) {
-		l.mail.put(u.Network, u.On, h.gen)
+	if views := h.mesh.Views(name); len(views) > 0 {
+		l.mail.put(views, h.gen)
 	}
 	return l
 }

@@ -19,6 +19,10 @@ import (
 // that does not answer in that time is let go; it dials in again.
 const callTimeout = 10 * time.Second
 
+// operationTimeout is what each operation of a transaction may take longer: a
+// database has been seen to take 10 s over 6,000 on a machine that was busy.
+const operationTimeout = 5 * time.Millisecond
+
 // stepsLogged is how many steps of a plan go into the log; a mesh of a thousand
 // hosts has a thousand.
 const stepsLogged = 5
@@ -321,6 +325,12 @@ func (h *host) transact(ctx context.Context, p plan.Plan, l look) bool {
 				}
 			}
 		}
+		if err != nil && !refused(err) && !errors.Is(err, ovsdb.ErrNotLocked) {
+			// It may be carried out yet: what is there has to be read anew.
+			h.att.sess.Close()
+			h.detach("outcome of a transaction not known: " + err.Error())
+			return true
+		}
 		if err != nil {
 			h.log.Warn("transaction failed", zap.Error(err))
 			h.retry.fail()
@@ -372,7 +382,7 @@ func (h *host) sendAll(ctx context.Context, batches [][]ovsdb.Operation) (int, e
 }
 
 func (h *host) send(ctx context.Context, ops ...ovsdb.Operation) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, callTimeout+time.Duration(len(ops))*operationTimeout)
 	defer cancel()
 	h.env.metrics.transactions.Inc()
 	_, err := h.att.sess.TransactLocked(ctx, ops...)
