@@ -32,6 +32,8 @@ var (
 	advertised = netip.MustParsePrefix("fd20::/64")
 
 	routerAddress = advertised.Addr().Next()
+
+	ruse = netip.MustParsePrefix("fd66::/64") // of the rogue
 )
 
 // quietMesh is three hosts in such a network: a server on h1, a guest that
@@ -52,7 +54,7 @@ func startQuietMesh(t *testing.T) *quietMesh {
 	}
 	_, err := m.server.Exec(m.ctx, "ip", "addr", "add", netip.PrefixFrom(routerAddress, 64).String(), "dev", "eth0")
 	m.check(err)
-	m.serve(true, true)
+	m.serve(false, false)
 	m.meshed("blue", "h1", "h2", "h3")
 	m.pingAll(append(m.bystanders, m.server, m.rogue)...)
 	return m
@@ -126,123 +128,163 @@ func (m *quietMesh) kinds(list []inTunnel) string {
 	return strings.Join(slices.Compact(all), "\n")
 }
 
+// vms are all of them.
+func (m *quietMesh) vms() []*ovstest.VM {
+	return append([]*ovstest.VM{m.server, m.guest, m.rogue}, m.bystanders...)
+}
+
 // Tunnels that carry no broadcast bring a VM on another host its DHCP leases
 // and its router advertisement, and carry nothing else for all to hear.
 func TestServicesOverQuietTunnels(t *testing.T) {
 	m := startQuietMesh(t)
-	heard := make([]*ovstest.Capture, 0, 4)
-	for _, vm := range append(m.bystanders, m.rogue) {
-		c, err := vm.StartCapture()
-		m.check(err)
-		heard = append(heard, c)
-	}
-	crossed := m.watchUnderlay(func() {
-		m.startServers()
-		m.check(m.guest.Boot(m.ctx, false))
-		boot, cancel := context.WithTimeout(m.ctx, 20*time.Second)
-		defer cancel()
-		if got, err := m.guest.WaitAddr(boot, advertised); err != nil || got != slaac(advertised, m.guest.MAC) {
-			t.Errorf("router advertisement: address %v, %v", got, err)
-		}
-		for family, want := range map[int]netip.Addr{4: leased4, 6: leased6} {
-			lease, cancel := context.WithTimeout(m.ctx, 20*time.Second)
-			if got, err := m.guest.Lease(lease, family); err != nil || got != want {
-				t.Errorf("DHCP of family %d: address %v, %v; want %v", family, got, err, want)
-			}
-			cancel()
-		}
-		// Everybody is as loud as can be meanwhile.
-		for _, vm := range append(m.bystanders, m.server, m.guest, m.rogue) {
-			for kind, dst := range floodKinds {
-				m.check(vm.SendFrame(testFrame(dst, vm.MAC, "noise of "+vm.Name+" "+kind)))
-			}
-			m.check(vm.SendFrame(arpRequest(vm.MAC, ip4(int(vm.MAC[5])).As4(), ip4(250).As4())))
-		}
-	})
-	want := `h1 to h2: router advertisement
-h1 to h3: router advertisement
-h2 to h1: DHCP request
-h2 to h1: DHCPv6 request
-h2 to h1: router solicitation`
-	// A server answers all or one, as it likes.
-	got := strings.Join(slices.DeleteFunc(strings.Split(m.kinds(crossed), "\n"), func(s string) bool {
-		return s == "h1 to h2: DHCP answer" || s == "h1 to h3: DHCP answer"
-	}), "\n")
-	if got != want {
-		t.Errorf("in tunnels:\n%s\nwant\n%s", got, want)
-	}
-	noise := having(crossed, func(f inTunnel) bool { return f.EtherType() == 0x88b5 })
-	if len(noise) > 0 {
-		t.Errorf("%d frames of noise in tunnels:%s", len(noise), someFrames(noise))
-	}
-	for i, c := range heard {
-		m.check(c.Stop())
-		at := append(m.bystanders, m.rogue)[i]
-		for _, f := range c.Frames() {
-			kind := groupKind(f)
-			if f.Sent || kind == "" || string(f.Data[6:12]) != string(m.guest.MAC[:]) {
-				continue
-			}
-			if at.Host != "h2" {
-				t.Errorf("%s on %s heard the guest: %s", at.Name, at.Host, kind)
-			}
-		}
-	}
-	m.homely()
-	addrs, err := m.guest.Addrs(m.ctx)
-	m.check(err)
-	for a := range addrs {
-		if netip.MustParsePrefix("fd66::/64").Contains(a) || a == ip4(200) {
-			t.Errorf("the guest has %v from a server that is none", a)
-		}
-	}
+	m.advertises()
+	m.leases()
+	m.serve(true, true)
+	m.tellsAll()
 	m.reachable()
 	m.clean()
 	m.roles()
 }
 
-// startServers starts a DHCP server and a router in the VM that is both, and in
-// the rogue, who offers addresses of his own.
-func (m *quietMesh) startServers() {
+// advertises has the guest boot where the server is a router, and the rogue
+// advertises as well.
+func (m *quietMesh) advertises() {
 	m.t.Helper()
-	for _, c := range []struct {
-		vm     *ovstest.VM
-		first4 netip.Addr
-		first6 netip.Addr
-		prefix netip.Prefix
-	}{
-		{m.server, leased4, leased6, advertised},
-		{m.rogue, ip4(200), netip.MustParseAddr("fd00::2000"), netip.MustParsePrefix("fd66::/64")},
-	} {
-		dhcp, err := c.vm.ServeDHCP(c.first4, c.first4, c.first6, c.first6)
-		m.check(err)
-		ra, err := c.vm.ServeRA(c.prefix)
-		m.check(err)
-		m.t.Cleanup(func() {
-			if m.t.Failed() {
-				m.t.Logf("%s:\n%s\n%s", c.vm.Name, dhcp.Log(), ra.Log())
-			}
-		})
+	m.serve(false, true)
+	local, err := m.bystanders[2].StartCapture()
+	m.check(err)
+	crossed := m.watchUnderlay(func() {
+		m.serveRA(m.server, advertised)
+		m.serveRA(m.rogue, ruse)
+		m.check(m.guest.Boot(m.ctx, false))
+		m.configured()
+		m.noise()
+	})
+	want := `h1 to h2: router advertisement
+h1 to h3: router advertisement
+h2 to h1: router solicitation`
+	if got := m.kinds(crossed); got != want {
+		m.t.Errorf("in tunnels:\n%s\nwant\n%s", got, want)
+	}
+	m.check(local.Stop())
+	if local.Count(func(f ovstest.Frame) bool {
+		return groupKind(f) == "router advertisement" && string(f.Data[6:12]) == string(m.rogue.MAC[:])
+	}) == 0 {
+		m.t.Errorf("the rogue advertised nothing, so that it proves nothing that it was not heard")
 	}
 }
 
-// homely demands that what floods arrives at the neighbours on one host, each
-// once, but frames to unknown stations nowhere.
-func (m *quietMesh) homely() {
+// configured waits until the guest has given itself the address that follows
+// from the router's advertisement, and demands that it has none of the rogue.
+func (m *quietMesh) configured() {
 	m.t.Helper()
-	vms := append(m.bystanders, m.server, m.guest, m.rogue)
-	for kind, dst := range floodKinds {
-		frame := testFrame(dst, m.server.MAC, "homely "+kind)
-		for i, n := range m.capture(frame, func() { m.check(m.server.SendFrame(frame)) }, vms...) {
-			want := 0
-			if vms[i].Host == "h1" && vms[i] != m.server && kind != "unknown unicast" {
-				want = 1
-			}
-			if n != want {
-				m.t.Errorf("%s of %s: %s on %s got %d, want %d", kind, m.server.Name, vms[i].Name, vms[i].Host, n, want)
-			}
+	ctx, cancel := context.WithTimeout(m.ctx, 20*time.Second)
+	defer cancel()
+	if got, err := m.guest.WaitAddr(ctx, advertised); err != nil || got != slaac(advertised, m.guest.MAC) {
+		m.t.Fatalf("router advertisement: address %v, %v", got, err)
+	}
+	addrs, err := m.guest.Addrs(ctx)
+	m.check(err)
+	for a := range addrs {
+		if ruse.Contains(a) || a == ip4(200) {
+			m.t.Errorf("the guest has %v from a server that is none", a)
 		}
 	}
+}
+
+// leases has the guest boot where the server serves DHCP and its
+// advertisements stay home, so that it does not know the guest by a
+// solicitation; the rogue serves as well.
+func (m *quietMesh) leases() {
+	m.t.Helper()
+	m.serve(true, false)
+	m.forgetNeighbours(m.server)
+	crossed := m.watchUnderlay(func() {
+		m.serveDHCP(m.server, leased4, leased6)
+		m.serveDHCP(m.rogue, ip4(200), netip.MustParseAddr("fd00::2000"))
+		ctx, cancel := context.WithTimeout(m.ctx, 20*time.Second)
+		defer cancel()
+		m.check(m.guest.Boot(ctx, false))
+		if _, err := m.guest.WaitAddr(ctx, netip.MustParsePrefix("fe80::/64")); err != nil {
+			m.t.Fatal(err)
+		}
+		for family, want := range map[int]netip.Addr{4: leased4, 6: leased6} {
+			if got, err := m.guest.Lease(ctx, family); err != nil || got != want {
+				m.t.Fatalf("DHCP of family %d: address %v, %v; want %v", family, got, err, want)
+			}
+		}
+		m.noise()
+	})
+	// A server answers all or one, as it likes.
+	got := strings.ReplaceAll(m.kinds(crossed), "h1 to h2: DHCP answer\nh1 to h3: DHCP answer\n", "")
+	if want := "h2 to h1: DHCP request\nh2 to h1: DHCPv6 request"; got != want {
+		m.t.Errorf("in tunnels:\n%s\nwant\n%s", got, want)
+	}
+}
+
+func (m *quietMesh) serveDHCP(vm *ovstest.VM, addr4, addr6 netip.Addr) {
+	m.t.Helper()
+	d, err := vm.ServeDHCP(addr4, addr4, addr6, addr6)
+	m.check(err)
+	m.logOf(vm, d)
+}
+
+func (m *quietMesh) serveRA(vm *ovstest.VM, prefix netip.Prefix) {
+	m.t.Helper()
+	d, err := vm.ServeRA(prefix)
+	m.check(err)
+	m.logOf(vm, d)
+}
+
+// logOf prints what a daemon wrote if the test fails.
+func (m *quietMesh) logOf(vm *ovstest.VM, d *ovstest.Daemon) {
+	m.t.Cleanup(func() {
+		if m.t.Failed() {
+			m.t.Logf("%s:\n%s", vm.Name, d.Log())
+		}
+	})
+}
+
+// noise has everybody send to all.
+func (m *quietMesh) noise() {
+	m.t.Helper()
+	for _, vm := range m.vms() {
+		for kind, dst := range floodKinds {
+			m.check(vm.SendFrame(testFrame(dst, vm.MAC, "noise of "+vm.Name+" "+kind)))
+		}
+		m.check(vm.SendFrame(arpRequest(vm.MAC, ip4(int(vm.MAC[5])).As4(), ip4(250).As4())))
+	}
+}
+
+// tellsAll demands that an answer of the server to all arrives everywhere, once;
+// but the rogue's, and what floods otherwise, at the neighbours on one host
+// alone, and frames to unknown stations nowhere.
+func (m *quietMesh) tellsAll() {
+	m.t.Helper()
+	vms := m.vms()
+	var frames []expected
+	for kind, dst := range floodKinds {
+		e := expected{kind, testFrame(dst, m.server.MAC, "tells all "+kind), map[*ovstest.VM]int{m.bystanders[0]: 1}}
+		if kind == "unknown unicast" {
+			e.want = nil
+		}
+		frames = append(frames, e)
+	}
+	answer := func(from *ovstest.VM, n int) []byte {
+		udp := append([]byte{0, 67, 0, 68, 0, 28, 0, 0}, fmt.Sprintf("an answer of %-7.7s", from.Name)...)
+		return ipFrame(everybody, from.MAC, ip4(n), netip.AddrFrom4([4]byte{255, 255, 255, 255}), 17, udp)
+	}
+	served := expected{"answer of the server", answer(m.server, 1), map[*ovstest.VM]int{}}
+	for _, vm := range vms[1:] {
+		served.want[vm] = 1
+	}
+	forged := expected{"answer of the rogue", answer(m.rogue, 3), map[*ovstest.VM]int{m.bystanders[2]: 1}}
+	m.arrive(vms, append(frames, served, forged), func() {
+		for _, e := range append(frames, served) {
+			m.check(m.server.SendFrame(e.frame))
+		}
+		m.check(m.rogue.SendFrame(forged.frame))
+	})
 }
 
 // reachable has VMs of all hosts find each other by the addresses that are
@@ -250,7 +292,7 @@ func (m *quietMesh) homely() {
 func (m *quietMesh) reachable() {
 	m.t.Helper()
 	m.guest.IPs = []netip.Prefix{netip.PrefixFrom(leased4, 24), netip.PrefixFrom(leased6, 64)}
-	vms := append(m.bystanders, m.server, m.guest, m.rogue)
+	vms := m.vms()
 	m.forgetNeighbours(vms...)
 	crossed := m.watchUnderlay(func() { m.pingAll(vms...) })
 	loud := having(crossed, func(f inTunnel) bool {
@@ -260,6 +302,7 @@ func (m *quietMesh) reachable() {
 	if len(loud) > 0 {
 		m.t.Errorf("%d frames to groups in tunnels:%s", len(loud), someFrames(loud))
 	}
+	m.configured()
 	m.check(m.guest.WaitPing(m.ctx, routerAddress))
 }
 
