@@ -62,30 +62,34 @@ func vlanAddr(h *ovstest.Host, which int) netip.Addr {
 	return netip.AddrFrom4([4]byte{10, 50 + 10*byte(which), 0, byte(h.Index)})
 }
 
-// hostPing is a ping from a host, in 10 ms steps.
-type hostPing struct {
+// tracedPing is a ping, in 10 ms steps, that tells which requests had no reply.
+type tracedPing struct {
 	cmd *exec.Cmd
 	out bytes.Buffer
 }
 
-// hostPings pings from each host to all others, by all ways there are, and to the
-// controller.
-func (m *mesh) hostPings(hosts ...*ovstest.Host) map[string]*hostPing {
+// tracePing starts a ping from a host or a VM.
+func (m *mesh) tracePing(from interface{ Start(*exec.Cmd) error }, to netip.Addr) *tracedPing {
 	m.t.Helper()
-	all := map[string]*hostPing{}
-	start := func(h *ovstest.Host, to netip.Addr) {
-		p := &hostPing{cmd: exec.CommandContext(m.ctx, "ping", "-n", "-W", "1", "-i", "0.01", to.String())}
-		p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
-		m.check(h.Start(p.cmd))
-		all[fmt.Sprintf("%s to %v", h.Name, to)] = p
-	}
+	p := &tracedPing{cmd: exec.CommandContext(m.ctx, "ping", "-n", "-W", "1", "-i", "0.01", to.String())}
+	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
+	m.check(from.Start(p.cmd))
+	return p
+}
+
+// hostPings pings from hosts to all others, by all ways that there are, and to the
+// controller.
+func (m *mesh) hostPings(hosts ...*ovstest.Host) map[string]*tracedPing {
+	m.t.Helper()
+	all := map[string]*tracedPing{}
 	for _, h := range hosts {
-		start(h, m.Controller)
+		start := func(to netip.Addr) { all[fmt.Sprintf("%s to %v", h.Name, to)] = m.tracePing(h, to) }
+		start(m.Controller)
 		for _, to := range m.Hosts() {
 			if to != h {
-				start(h, to.Addr)
-				start(h, vlanAddr(to, 0))
-				start(h, vlanAddr(to, 1))
+				start(to.Addr)
+				start(vlanAddr(to, 0))
+				start(vlanAddr(to, 1))
 			}
 		}
 	}
@@ -101,9 +105,9 @@ var (
 // a quarter of a second, as machines that run tests are busy.
 const onTheWay = 25
 
-// undisturbed ends pings of hosts and demands that each request has had its reply,
+// undisturbed ends pings and demands that each request has had its reply,
 // once, save those that were on their way.
-func (m *mesh) undisturbed(during string, pings map[string]*hostPing) {
+func (m *mesh) undisturbed(during string, pings map[string]*tracedPing) {
 	m.t.Helper()
 	for name, p := range pings {
 		m.check(p.cmd.Process.Signal(syscall.SIGINT))
@@ -290,13 +294,12 @@ func TestTakenBridge(t *testing.T) {
 	// The switch starts anew, and nobody is there.
 	m.ctl.stop()
 	m.check(h1.KillVSwitchd(syscall.SIGKILL))
-	pings = m.hostPings(h2)
-	for name := range pings {
-		if strings.HasSuffix(name, h1.Addr.String()) || strings.HasSuffix(name, vlanAddr(h1, 0).String()) || strings.HasSuffix(name, vlanAddr(h1, 1).String()) {
-			_ = pings[name].cmd.Process.Kill() // it is away
-			_ = pings[name].cmd.Wait()
-			delete(pings, name)
-		}
+	pings = map[string]*tracedPing{
+		"h2 to the controller":    m.tracePing(h2, m.Controller),
+		"h2 to h3":                m.tracePing(h2, m.Host("h3").Addr),
+		"h2 to h3 in a VLAN":      m.tracePing(h2, vlanAddr(m.Host("h3"), 0)),
+		"h2 to h3 in another":     m.tracePing(h2, vlanAddr(m.Host("h3"), 1)),
+		"a VM of h2 to one of h3": m.tracePing(vms[1], vms[2].IPs[0].Addr()),
 	}
 	m.check(h1.StartVSwitchd(m.ctx))
 	m.addressVLANs(h1)
