@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"ovsmesh/ovsdb/ovstest"
 )
 
@@ -113,11 +115,13 @@ func (m *mesh) followsMoves(vms []*ovstest.VM) {
 		}
 		m.check(vm.Switch(m.ctx))
 		moved := time.Now()
+		var all errgroup.Group
 		for _, other := range vms[:4] {
 			for _, p := range vm.IPs {
-				m.check(other.WaitPing(m.ctx, p.Addr()))
+				all.Go(func() error { return other.WaitPing(m.ctx, p.Addr()) })
 			}
 		}
+		m.check(all.Wait())
 		if took := time.Since(moved); took > time.Second {
 			m.t.Errorf("controller away %v: all VMs reach the one that moved after %v, want 1 s", away, took)
 		}

@@ -52,19 +52,24 @@ func (vm *VM) WaitPing(ctx context.Context, to netip.Addr) error {
 
 // Pinger is a ping that runs.
 type Pinger struct {
-	cmd  *exec.Cmd
-	name string
-	out  bytes.Buffer
+	cmd      *exec.Cmd
+	name     string
+	interval time.Duration
+	out      bytes.Buffer
 }
+
+// onTheirWay is how old a request may be when a ping is stopped that counts as
+// one that is not answered yet.
+const onTheirWay = 100 * time.Millisecond
 
 // StartPing starts ping(8), with a request every interval until Stop, or until
 // ctx ends. Further arguments go to ping.
 func (vm *VM) StartPing(ctx context.Context, to netip.Addr, interval time.Duration, args ...string) (*Pinger, error) {
 	seconds := strconv.FormatFloat(interval.Seconds(), 'f', 3, 64)
-	argv := append([]string{"-n", "-q", "-W", "1", "-i", seconds}, args...)
+	argv := append([]string{"-n", "-W", "1", "-i", seconds}, args...)
 	p := &Pinger{
 		cmd:  exec.CommandContext(ctx, "ping", append(argv, to.String())...),
-		name: fmt.Sprintf("ping %v from VM %s", to, vm.Name),
+		name: fmt.Sprintf("ping %v from VM %s", to, vm.Name), interval: interval,
 	}
 	p.cmd.Env = []string{"LC_ALL=C", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
@@ -74,13 +79,18 @@ func (vm *VM) StartPing(ctx context.Context, to netip.Addr, interval time.Durati
 	return p, nil
 }
 
-// Stop ends the ping and returns its counts. The last request may have had no
-// time for its reply, so that a Lost of 1 is none.
+// Stop ends the ping and returns its counts. Requests of the last tenth of a
+// second that have no reply yet count as not sent.
 func (p *Pinger) Stop() (PingResult, error) {
 	if err := p.cmd.Process.Signal(syscall.SIGINT); err != nil {
 		return PingResult{}, errors.Join(fmt.Errorf("%s: %w", p.name, err), p.cmd.Wait())
 	}
-	return p.Wait()
+	r, err := p.Wait()
+	if err != nil || p.interval <= 0 {
+		return r, err
+	}
+	r.Sent -= min(r.Sent-lastReply(p.out.String()), int(onTheirWay/p.interval))
+	return r, nil
 }
 
 // Wait waits until the ping has sent what it was told to.
@@ -97,7 +107,27 @@ func (p *Pinger) Wait() (PingResult, error) {
 var (
 	pingCounts     = regexp.MustCompile(`(\d+) packets transmitted, (\d+) received`)
 	pingDuplicates = regexp.MustCompile(`\+(\d+) duplicates`)
+	pingReply      = regexp.MustCompile(`bytes from .* icmp_seq=(\d+) `)
 )
+
+// lastReply returns the number of the last request that was answered, counted
+// from 1 without end; 0 if none was.
+func lastReply(out string) int {
+	const numbers = 1 << 16 // then it begins anew
+	last := 0
+	for _, m := range pingReply.FindAllStringSubmatch(out, -1) {
+		n, _ := strconv.Atoi(m[1])
+		n += last / numbers * numbers
+		switch {
+		case n < last-numbers/2:
+			n += numbers
+		case n > last+numbers/2 && n >= numbers:
+			n -= numbers // of before
+		}
+		last = max(last, n)
+	}
+	return last
+}
 
 // parsePing reads ping's summary.
 func parsePing(out string) (PingResult, error) {

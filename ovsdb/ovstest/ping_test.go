@@ -24,3 +24,20 @@ func TestParsePing(t *testing.T) {
 		t.Errorf("lost = %d, want 2", lost)
 	}
 }
+
+func TestLastReply(t *testing.T) {
+	for _, tt := range []struct {
+		out  string
+		want int
+	}{
+		{"", 0},
+		{"PING 10.1.1.2 (10.1.1.2) 56(84) bytes of data.", 0},
+		{"64 bytes from 10.1.1.2: icmp_seq=7 ttl=64 time=0.1 ms", 7},
+		{"64 bytes from fd00::2: icmp_seq=2 ttl=64 time=0.1 ms\n64 bytes from fd00::2: icmp_seq=1 ttl=64 time=9 ms (DUP!)", 2},
+		{"8 bytes from x: icmp_seq=40000 t\n8 bytes from x: icmp_seq=65535 t\n8 bytes from x: icmp_seq=0 t\n8 bytes from x: icmp_seq=3 t\n8 bytes from x: icmp_seq=65534 t", 65539},
+	} {
+		if got := lastReply(tt.out); got != tt.want {
+			t.Errorf("%q = %d, want %d", tt.out, got, tt.want)
+		}
+	}
+}
