@@ -146,15 +146,15 @@ func (h *hub) publish() {
 	if len(updates) > 0 {
 		h.gen++
 	}
-	for len(updates) > 0 { // they are sorted by host
-		name, n := updates[0].Host, 1
-		for n < len(updates) && updates[n].Host == name {
+	for rest := updates; len(rest) > 0; { // they are sorted by host
+		name, n := rest[0].Host, 1
+		for n < len(rest) && rest[n].Host == name {
 			n++
 		}
 		if host := h.hosts[name]; host != nil {
-			host.mail.put(updates[:n], h.gen)
+			host.mail.put(rest[:n], h.gen)
 		}
-		updates = updates[n:]
+		rest = rest[n:]
 	}
 	h.told.publish(updates)
 }
