@@ -45,6 +45,8 @@ func (h *hub) admitted(f topology.HostFacts, mark string, autoRegister bool) (*h
 		switch {
 		case !l.Released:
 			return h.leaver(l.Name), nil
+		case h.external(l.Name):
+			return nil, errOut{fmt.Sprintf("the spec has it as %s, which is external; make that one kind: managed to have it back", l.Name)}
 		case mark != "":
 			return nil, errOut{fmt.Sprintf("%s has left the mesh; `ovsmesh host join` on it, or a spec that names it, brings it back", l.Name)}
 		}
@@ -94,6 +96,13 @@ func (h *hub) startManaged(r topology.HostRecord) {
 	}
 }
 
+// external reports whether the spec has a host of this name as one that nobody
+// of us programs.
+func (h *hub) external(name string) bool {
+	r, ok := h.intent.Host(name)
+	return ok && r.Kind == topology.KindExternal
+}
+
 // leaver returns the loop that gives back what a host has.
 func (h *hub) leaver(name string) *host {
 	l := h.start(name)
@@ -125,7 +134,7 @@ func (h *hub) forget(name string) {
 // readmit takes a host that a spec names into the mesh, also one that had left.
 func (h *hub) readmit(r topology.HostRecord) {
 	for id, l := range h.left {
-		if (id == r.SystemID || l.Name == r.Name) && !r.Registered {
+		if (id == r.SystemID || l.Name == r.Name) && !r.Registered && r.Kind != topology.KindExternal {
 			h.setLeft(id, nil)
 		}
 	}
@@ -133,12 +142,17 @@ func (h *hub) readmit(r topology.HostRecord) {
 	l := h.hosts[r.Name]
 	switch {
 	case r.Kind == topology.KindExternal:
+		// What we put there is not that somebody else's; if it can't be reached
+		// now, it is taken away when it dials in again.
+		if f, ok := h.facts[r.Name]; ok && f.SystemID != "" {
+			h.setLeft(f.SystemID, &store.Left{Name: r.Name})
+		}
 		h.mesh.DropFacts(r.Name)
 		delete(h.facts, r.Name)
 		delete(h.batch.Facts, r.Name)
 		h.batch.Forget = append(h.batch.Forget, r.Name)
 		if l != nil {
-			l.leave() // what we put there is not that somebody else's
+			l.leave()
 		}
 	case l == nil || !l.isLeaving():
 		h.start(r.Name)

@@ -2,6 +2,7 @@ package controller_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -296,4 +297,50 @@ networks: [{name: blue, tenant: acme, encap: gre, key: 103, bridge: xapi1, hosts
 	if r.Lost() > 1 || r.Duplicates > 0 {
 		t.Errorf("the other two lost %d of %d packets, and got %d twice", r.Lost(), r.Sent, r.Duplicates)
 	}
+}
+
+// A host that was away when it became external is given back when it dials in
+// again, and is not taken for a new one, whatever it calls itself.
+func TestHostBecomesExternalWhileAway(t *testing.T) {
+	m := newMesh(t, 3)
+	m.bridges("xapi1")
+	for i := range 3 {
+		m.vm(fmt.Sprintf("h%d", i+1), fmt.Sprintf("vm-%d", i+1), "xapi1", i+1, "")
+	}
+	h3 := m.Host("h3")
+	before := m.bridgeState(h3, "xapi1")
+	m.start()
+	m.apply(ownBridges + fmt.Sprintf("hosts: [{name: old, systemID: %s}]", h3.SystemID))
+	for _, h := range m.Hosts() {
+		m.check(h.SetManager(m.ctx, "tcp:"+m.ctl.ovsdb))
+	}
+	m.meshed("blue", "h1", "h2", "old")
+	_, err := h3.VSCtl(m.ctx, "del-manager")
+	m.check(err)
+	m.eventually("h3 away", func() error {
+		if m.hostStatus("old").Connected {
+			return errors.New("it is connected")
+		}
+		return nil
+	})
+	external := fmt.Sprintf("hosts: [{name: old, kind: external, endpoint: %s, underlayMTU: %%d}]", h3.Addr)
+	m.apply(fmt.Sprintf(external, 1500))
+	m.meshed("blue", "h1", "h2")
+	m.apply(fmt.Sprintf(external, 1600)) // another change does not forget it
+	m.ctl.stop()
+	m.start()
+	m.check(h3.SetManager(m.ctx, "tcp:"+m.ctl.ovsdb))
+	m.asBefore(h3, before)
+	m.redial(h3)
+	time.Sleep(time.Second) // long enough for it to have dialled in
+	m.check(m.isMeshed("blue", "h1", "h2"))
+	if hosts := m.topology(api.TopologyFilter{}).Hosts; len(hosts) != 3 {
+		t.Errorf("hosts %+v, want h1, h2 and old", hosts)
+	}
+	m.asBefore(h3, before)
+	m.clean()
+
+	m.apply(fmt.Sprintf("hosts: [{name: old, kind: managed, systemID: %s}]", h3.SystemID))
+	m.meshed("blue", "h1", "h2", "old")
+	m.clean()
 }
