@@ -158,6 +158,68 @@ func TestAddressSecurity(t *testing.T) {
 	m.clean()
 }
 
+// A VM of which only the MAC is known may use any address that is not known to
+// be another's, and one whose addresses change is held to those that it has now.
+// Without port security nobody is held to anything.
+func TestAddressesThatAreNotKnown(t *testing.T) {
+	m := startMeshOf(t, bedKind{hosts: 2})
+	m.bridges("xapi1")
+	victim := m.knownVM("h1", "victim", "xapi1", 1, "")
+	free := m.vm("h2", "free", "xapi1", 2, "")
+	vms := []*ovstest.VM{victim, free}
+	m.apply(ownBridges)
+	m.meshed("blue", "h1", "h2")
+	m.pingAll(vms...)
+	none, arrives := map[*ovstest.VM]int{}, map[*ovstest.VM]int{victim: 1}
+	v4, v6, some := ip4(1), ip6(1), netip.MustParseAddr("10.1.1.77")
+	all6 := netip.MustParseAddr("ff02::1")
+	stolen := func(want map[*ovstest.VM]int) []expected {
+		return []expected{
+			// As an answer: a question for a known address is answered, and goes no further.
+			{"ARP announcement of a known address", arpFrame(everybody, free.MAC, 2, free.MAC, v4, [6]byte{}, v4), want},
+			{"advertisement of a known address", neighbour(136, floodMAC(1), free.MAC, ip6(2), all6, v6, free.MAC), want},
+			{"IPv4 of a known address", udpFrame(victim.MAC, free.MAC, v4, v4, "stolen"), want},
+		}
+	}
+	m.sends(free, vms, append(stolen(none),
+		expected{"IPv4 of any other", udpFrame(victim.MAC, free.MAC, some, v4, "free"), arrives},
+		expected{"ARP announcement of any other", arpFrame(everybody, free.MAC, 1, free.MAC, some, [6]byte{}, some), arrives},
+		expected{"MAC of another", udpFrame(victim.MAC, mac(9), some, v4, "another MAC"), none},
+	))
+
+	// It becomes known, and its address another.
+	entry := func(ip netip.Addr) string {
+		return fmt.Sprintf("ports: [{name: free, network: blue, match: {ifaceID: %s}, ips: [%s, \"%s\"]}]", free.IfaceID, ip, ip6(2))
+	}
+	m.apply(entry(ip4(2)))
+	held := func(ip netip.Addr, want map[*ovstest.VM]int) {
+		m.t.Helper()
+		what := "IPv4 of " + ip.String()
+		m.sends(free, vms, []expected{{what, udpFrame(victim.MAC, free.MAC, ip, v4, what), want}})
+	}
+	held(some, none)
+	m.pingAll(vms...)
+	m.apply(entry(some))
+	held(some, arrives)
+	held(ip4(2), none)
+	_, err := free.Exec(m.ctx, "ip", "addr", "replace", some.String()+"/24", "dev", "eth0")
+	m.check(err)
+	_, err = free.Exec(m.ctx, "ip", "addr", "del", ip4(2).String()+"/24", "dev", "eth0")
+	m.check(err)
+	_, err = free.Exec(m.ctx, "ip", "addr", "replace", some.String()+"/24", "dev", "eth0")
+	m.check(err)
+	m.forgetNeighbours(vms...)
+	asked := m.watchUnderlay(func() { m.check(victim.WaitPing(m.ctx, some)) })
+	if arps := having(asked, func(f inTunnel) bool { return isARPRequest(f.Data) }); len(arps) > 0 {
+		t.Errorf("%d ARP requests for an address that is known now:%s", len(arps), someFrames(arps))
+	}
+	m.clean()
+
+	m.apply("networks: [{name: blue, tenant: acme, encap: gre, key: 103, bridge: xapi1, portSecurity: false}]")
+	m.sends(free, vms, stolen(arrives))
+	m.clean()
+}
+
 // floodMAC is the MAC of an IPv6 multicast group ff02::n, RFC 2464 §7.
 func floodMAC(n byte) [6]byte { return [6]byte{0x33, 0x33, 0, 0, 0, n} }
 

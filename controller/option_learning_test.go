@@ -44,6 +44,38 @@ func TestLearning(t *testing.T) {
 	}
 }
 
+// Hosts with and without protected ports in one mesh, and a network that becomes
+// one of profile learning and programmed again while a ping runs.
+func TestLearningComesAndGoes(t *testing.T) {
+	m := startMeshOf(t, bedKind{hosts: 2})
+	old, err := m.AddOldHost(m.ctx, "h3", "Port.protected")
+	m.check(err)
+	m.check(old.SetManager(m.ctx, "tcp:"+m.ctl.ovsdb))
+	m.bridges("xapi1")
+	spec := func(profile string) string {
+		return "networks: [{name: blue, tenant: acme, encap: vxlan, key: 5001, bridge: xapi1, profile: " + profile + "}]"
+	}
+	m.apply(spec("programmed"))
+	var vms []*ovstest.VM
+	for i := range 3 {
+		vms = append(vms, m.vm(fmt.Sprintf("h%d", i+1), fmt.Sprintf("vm-%d", i+1), "xapi1", i+1, ""))
+	}
+	for _, profile := range []string{"programmed", "learning", "programmed"} {
+		m.meshed("blue", "h1", "h2", "h3")
+		m.pingAll(vms...)
+		m.once(vms, nil, "broadcast", "IPv4 multicast", "IPv6 multicast", "unknown unicast")
+		m.clean()
+		next := "learning"
+		if profile == next {
+			next = "programmed"
+		}
+		there, back := m.pings(vms[0], vms[2]), m.pings(vms[2], vms[1])
+		time.Sleep(200 * time.Millisecond)
+		m.flooding(vms[1], vms, func() { m.apply(spec(next)); time.Sleep(100 * time.Millisecond) })
+		m.lost("change to "+next, 1, there, back)
+	}
+}
+
 // storms floods a mesh of four in every condition that it can be in.
 func (m *mesh) storms(vms []*ovstest.VM) {
 	m.t.Helper()
