@@ -251,6 +251,35 @@ func TestMigrationOverlap(t *testing.T) {
 	m.clean()
 }
 
+// A bridge that runs STP is not for a learning network, as Open vSwitch floods
+// nothing to its ports once that is off; what the problem advises helps.
+func TestLearningOnBridgeWithSTP(t *testing.T) {
+	for _, protocol := range []string{"stp_enable", "rstp_enable"} {
+		t.Run(protocol, func(t *testing.T) {
+			m := startMesh(t, 2)
+			m.bridges("xapi1")
+			h2 := m.Host("h2")
+			m.vsctl(h2, "set", "Bridge", "xapi1", protocol+"=true")
+			vms := []*ovstest.VM{m.vm("h1", "one", "xapi1", 1, ""), m.vm("h2", "two", "xapi1", 2, ""), m.vm("h2", "three", "xapi1", 3, "")}
+			before := m.bridgeState(h2, "xapi1")
+			m.apply(`networks: [{name: blue, encap: gre, key: 103, bridge: xapi1, profile: learning}]`)
+			m.problem("blue", "h2: bridge xapi1 runs STP")
+			if now := m.bridgeState(h2, "xapi1"); now != before {
+				t.Errorf("it was\n%s\nand is\n%s", before, now)
+			}
+			m.vsctl(h2, "set", "Bridge", "xapi1", "stp_enable=false", "rstp_enable=false")
+			for _, vm := range vms[1:] {
+				for _, way := range []string{"no-flood", "flood"} {
+					m.ofctl(h2, "-O", "OpenFlow10", "mod-port", "xapi1", vm.Interface, way)
+				}
+			}
+			m.meshed("blue", "h1", "h2")
+			m.pingAll(vms...)
+			m.clean()
+		})
+	}
+}
+
 // A ports entry finds its VIF by each of the ways that there are, and gives it
 // its name, its addresses and those that it may use besides.
 func TestPortsMatches(t *testing.T) {

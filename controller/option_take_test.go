@@ -272,6 +272,20 @@ func TestTakenBridge(t *testing.T) {
 			t.Errorf("%s was not to be taken; it was\n%s\nand is\n%s", h.Name, before[h.Name], now)
 		}
 	}
+	m.undisturbed("while it is refused", pings)
+
+	// One that could not be given back is refused, until it can.
+	m.vsctl(h1, "set-fail-mode", phy, "secure")
+	m.ofctl(h1, "add-flow", phy, "priority=0,actions=NORMAL")
+	m.reachable(h1)
+	m.apply(strings.Replace(takenBridge, "}", ", hosts: [h1, h2, h3]}", 1))
+	m.problem("blue", "h1: bridge br-phy is in secure mode and holds br-v50: to put that mode back some day would cut the host off")
+	m.vsctl(h1, "del-fail-mode", phy)
+	m.reachable(h1)
+	m.meshed("blue", "h1", "h2", "h3")
+
+	pings = m.hostPings(m.Hosts()...)
+	m.remove(api.KindNetworks, "blue")
 	m.apply(takenBridge)
 	vms := []*ovstest.VM{vm("h1", 1), vm("h2", 2), vm("h3", 3), vm("h1", 4)}
 	m.meshed("blue", "h1", "h2", "h3")

@@ -110,7 +110,7 @@ func (h *host) plan() (plan.Plan, look) {
 }
 
 func (h *host) wantBridge(b *bridge) plan.Bridge {
-	w := plan.Bridge{Name: b.name, Target: h.target(), Hold: h.held(b), Take: b.takes()}
+	w := plan.Bridge{Name: b.name, Target: h.target(), Hold: h.held(b), Take: b.takes(), Normal: len(b.learning) > 0}
 	for _, name := range b.nets {
 		on := h.on[name]
 		if on == nil {

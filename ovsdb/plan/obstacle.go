@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"ovsmesh/ovsdb/schema"
@@ -19,8 +20,11 @@ func (d *differ) obstacles(b *schema.Bridge, w Bridge) []string {
 			b.Name, c.Target, b.Name))
 	}
 	own := d.underlay(b)
+	if w.Normal || w.Take && len(own) > 0 {
+		texts = append(texts, d.stpObstacle(b)...)
+	}
 	if w.Take && d.hasServices() {
-		return append(texts, d.stpObstacle(b, own)...)
+		return append(texts, d.secureObstacle(b, own)...)
 	}
 	for _, p := range own {
 		what := "the physical NIC " + p.Name
@@ -43,23 +47,49 @@ func (d *differ) obstacles(b *schema.Bridge, w Bridge) []string {
 	return texts
 }
 
-// stpObstacle says why STP may not be switched off: with several ways out of
-// the host it may be what keeps its network free of loops.
-func (d *differ) stpObstacle(b *schema.Bridge, own []*schema.Port) []string {
+// stpObstacle says why STP may not be switched off where NORMAL is to forward.
+// With several ways out of the host it may be what keeps its network free of
+// loops. And Open vSwitch (3.1.0) goes on leaving out ports that take part in
+// it when NORMAL floods: until it starts anew, or their NO_FLOOD changes.
+func (d *differ) stpObstacle(b *schema.Bridge) []string {
 	if !b.STPEnable && !b.RSTPEnable || d.ours(b.ExternalIDs) {
 		return nil
 	}
-	var ways []string
-	for _, p := range own {
-		if !p.FakeBridge && schema.Underlay(d.db, b, p) {
-			ways = append(ways, p.Name)
+	var ports []string
+	for _, id := range b.Ports {
+		if p := d.db.Ports[id]; p != nil && p.Name != b.Name && !p.FakeBridge && p.ExternalIDs[schema.KeyOwner] == "" {
+			ports = append(ports, p.Name)
 		}
 	}
-	if len(ways) < 2 {
+	if len(ports) == 0 {
+		return nil // those that come later are flooded to
+	}
+	slices.Sort(ports)
+	return []string{fmt.Sprintf("bridge %s runs STP, and when that is switched off Open vSwitch floods nothing to ports that are there already (%s). "+
+		"If there can be no loop without it, switch it off first: `ovs-vsctl set Bridge %s stp_enable=false rstp_enable=false`, "+
+		"then for each port `ovs-ofctl -O OpenFlow10 mod-port %s PORT no-flood` and the same with `flood`",
+		b.Name, someOf(ports), b.Name, b.Name)}
+}
+
+// secureObstacle says why a bridge with the host's own network in it can't be
+// given back: it was secure, so that flows of its operator alone forward, and
+// a change of fail_mode drops these. Nobody could put them in again, for the
+// host would be cut off.
+func (d *differ) secureObstacle(b *schema.Bridge, own []*schema.Port) []string {
+	if b.FailMode != "secure" || len(own) == 0 || d.ours(b.ExternalIDs) {
 		return nil
 	}
-	return []string{fmt.Sprintf("bridge %s runs STP over %s, which can't be switched off without the danger of a loop: make a bond of them or switch it off (`ovs-vsctl set Bridge %s stp_enable=false rstp_enable=false`)",
-		b.Name, strings.Join(ways, ", "), b.Name)}
+	return []string{fmt.Sprintf("bridge %s is in secure mode and holds %s: to put that mode back some day would cut the host off. "+
+		"`ovs-vsctl del-fail-mode %s` makes the bridge forward by itself, as takeBridge needs it", b.Name, own[0].Name, b.Name)}
+}
+
+// someOf joins the first few of a list.
+func someOf(list []string) string {
+	const shown = 5
+	if more := len(list) - shown; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(list[:shown], ", "), more)
+	}
+	return strings.Join(list, ", ")
 }
 
 // passive reports whether OpenFlow controllers dial in at a target.

@@ -44,6 +44,9 @@ type Bridge struct {
 	// taken in another way, see Taken.
 	Take bool
 
+	// Normal says that NORMAL is to forward between its ports.
+	Normal bool
+
 	// Fence names VMs' ports of a taken bridge that NORMAL must not reach. A
 	// port that has VLANs of its own is left as it is. Only used with Take; a
 	// fence of a port that is not named goes.
