@@ -20,6 +20,11 @@ networks:
 `, mode)
 }
 
+// fewLost is what a ping every 10 ms may lose when its packets change over to
+// other ports: mostly none, and some on a machine that is busy, as ovs-vswitchd
+// stops for a moment to make a port.
+const fewLost = 3
+
 // Networks share tunnel ports, or ports for all peers: traffic, isolation, and
 // nothing from strangers. Each change from one way to another happens under a
 // running ping.
@@ -69,7 +74,7 @@ func TestSharedAndFlowTunnels(t *testing.T) {
 		})
 		if i > 0 {
 			time.Sleep(200 * time.Millisecond)
-			m.lost("change to "+mode, 1, running)
+			m.lost("change to "+mode, fewLost, running)
 		}
 		if i > 2 {
 			continue // looked at before
