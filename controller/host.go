@@ -58,6 +58,7 @@ type host struct {
 	complete   bool                // all rows must be looked at
 	settling   settling
 	pacing     pacing
+	waiting    bool // for more changes, as of the last look; see pacing
 	retry      backoff
 	routes     grace               // see noWay
 	bfd        grace               // see tunnelState
@@ -204,8 +205,9 @@ func (h *host) wait() time.Duration {
 	d := time.Hour
 	if left := h.settling.left(); left > 0 {
 		d = min(d, left)
-	} else if left := h.pacing.left(); left > 0 {
-		d = min(d, left)
+	}
+	if h.waiting {
+		d = min(d, max(h.pacing.left(), time.Millisecond))
 	}
 	if left := h.retry.left(); left > 0 {
 		d = min(d, left)

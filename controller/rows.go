@@ -35,6 +35,7 @@ const stepsLogged = 5
 // names, for the number may be given to another network's port.
 func (h *host) write(ctx context.Context) bool {
 	h.observe()
+	h.waiting = h.pacing.left() > 0
 	h.surveyBridges()
 	for _, b := range h.bridges {
 		h.keepStrangers(ctx, b)
@@ -68,7 +69,7 @@ func (h *host) observe() {
 }
 
 // writable reports whether it is time for the next transaction.
-func (h *host) writable() bool { return !h.settling.active() && h.pacing.left() <= 0 }
+func (h *host) writable() bool { return !h.settling.active() && !h.waiting }
 
 // look is which networks and bridges a plan was made for.
 type look struct {
@@ -306,6 +307,7 @@ func (h *host) transact(ctx context.Context, p plan.Plan, l look) bool {
 	}
 	h.bridgeProblems(p.Problems)
 	batches := p.Batches(h.att.db)
+	h.pacing.since = time.Time{}
 	if len(batches) > 0 {
 		h.status.setWaiting("its database to take a transaction")
 		h.pacing.start()
