@@ -281,6 +281,7 @@ func (h *host) detach(why string) {
 // once, write at most one transaction and one bundle a bridge.
 func (h *host) reconcile(ctx context.Context) {
 	start := time.Now()
+	h.waiting = false
 	h.takeMail()
 	if h.att == nil {
 		h.republish()
