@@ -274,16 +274,6 @@ func (m *mesh) forgetNeighbours(vms ...*ovstest.VM) {
 	}
 }
 
-// numbersOf returns the hosts' numbers by name.
-func (m *mesh) numbersOf() map[string]int {
-	m.t.Helper()
-	ids := map[string]int{}
-	for _, h := range m.topology(api.TopologyFilter{}).Hosts {
-		ids[h.Name] = h.ID
-	}
-	return ids
-}
-
 // pings starts a ping every 10 ms from one VM to each address of another.
 func (m *mesh) pings(from, to *ovstest.VM) map[string]*ovstest.Pinger {
 	m.t.Helper()
