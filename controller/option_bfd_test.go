@@ -10,9 +10,9 @@ import (
 	"ovsmesh/ovsdb/ovstest"
 )
 
-// bfdSeconds is how soon a cut shows, and its end: Open vSwitch sends every
+// bfdShows is how soon a cut shows, and its end: Open vSwitch sends every
 // second by default, and waits for three.
-const bfdSeconds = 8 * time.Second
+const bfdShows = 8 * time.Second
 
 const watchedNetwork = `networks: [{name: blue, encap: gre, key: 103, bridge: xapi1, bfd: %v}]`
 
@@ -20,7 +20,7 @@ const watchedNetwork = `networks: [{name: blue, encap: gre, key: 103, bridge: xa
 // down for want of an answer, and all others up.
 func (m *mesh) silent(host string) {
 	m.t.Helper()
-	m.within(bfdSeconds, "tunnels of "+host+" down", func() error {
+	m.within(bfdShows, "tunnels of "+host+" down", func() error {
 		for ends, tun := range m.tunnels() {
 			want, text := api.TunnelUp, ""
 			if tun.From == host || tun.To == host {
@@ -37,7 +37,7 @@ func (m *mesh) silent(host string) {
 // answers waits until all tunnels of blue are up again.
 func (m *mesh) answers() {
 	m.t.Helper()
-	m.within(bfdSeconds, "all tunnels up", func() error { return m.isMeshed("blue", "h1", "h2", "h3") })
+	m.within(bfdShows, "all tunnels up", func() error { return m.isMeshed("blue", "h1", "h2", "h3") })
 }
 
 // bfdOf returns what the rows of a host's tunnels say of BFD, with what Open
