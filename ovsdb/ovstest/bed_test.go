@@ -77,8 +77,20 @@ func checkTraffic(t *testing.T, ctx context.Context, va, vb *ovstest.VM) {
 		if err := va.WaitPing(ctx, addr); err != nil {
 			t.Fatal(err)
 		}
-		if r, err := va.Ping(ctx, addr, 20); err != nil || r.Received != 20 || r.Sent != 20 || r.Duplicates != 0 {
-			t.Errorf("ping %v = %+v, %v; want 20 of 20", addr, r, err)
+		// Just after a tunnel was changed ovs-vswitchd revises what it has in
+		// its cache, and a packet may be lost on a busy machine.
+		var r ovstest.PingResult
+		for range 3 {
+			var err error
+			if r, err = va.Ping(ctx, addr, 20); err != nil || r.Sent != 20 || r.Duplicates != 0 {
+				t.Errorf("ping %v = %+v, %v; want 20 of 20", addr, r, err)
+			}
+			if r.Lost() == 0 {
+				break
+			}
+		}
+		if r.Lost() > 0 {
+			t.Errorf("ping %v = %+v, thrice not 20 of 20", addr, r)
 		}
 		if err := va.Transfer(ctx, vb, addr, 1<<20); err != nil {
 			t.Error(err)
