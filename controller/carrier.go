@@ -116,8 +116,7 @@ func (h *host) joinCarrier(on *topology.OnHost) {
 		}
 	}
 	at.users[on.Net.ID] = on.Net.Name
-	tunnels, _ := h.tunnelsWanted(on)
-	for _, t := range tunnels {
+	for _, t := range h.portsWanted(on) {
 		p, want := at.ports[t.Name], sharedTunnel(on, t)
 		if p == nil {
 			p = &sharedPort{}
@@ -134,6 +133,15 @@ func (h *host) joinCarrier(on *topology.OnHost) {
 	}
 }
 
+// portsWanted returns tunnels of a network, one for each port.
+func (h *host) portsWanted(on *topology.OnHost) []topology.Tunnel {
+	tunnels, _ := h.tunnelsWanted(on)
+	if on.Net.TunnelPorts == topology.TunnelPortsFlow {
+		return tunnels[:min(1, len(tunnels))]
+	}
+	return tunnels
+}
+
 // leaveCarrier takes back what joinCarrier counted in.
 func (h *host) leaveCarrier(on *topology.OnHost) {
 	name := h.carrierOf(on)
@@ -143,8 +151,7 @@ func (h *host) leaveCarrier(on *topology.OnHost) {
 	}
 	at := c.homes[on.Bridge]
 	delete(at.users, on.Net.ID)
-	tunnels, _ := h.tunnelsWanted(on)
-	for _, t := range tunnels {
+	for _, t := range h.portsWanted(on) {
 		p := at.ports[t.Name]
 		if p == nil {
 			continue

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"ovsmesh/controller/api"
 	"ovsmesh/openflow/flow"
 	"ovsmesh/openflow/pipeline"
 	"ovsmesh/ovsdb/schema"
@@ -129,19 +130,20 @@ func (h *host) network(b *bridge, id uint32) (pipeline.Network, bool) {
 		}
 		n.VIFs = append(n.VIFs, vifOn(uint32(i.OFPort), v))
 	}
-	via := map[string]int{} // index in n.Tunnels by peer
-	roles := map[string]*topology.Member{}
-	for i := range on.Net.Members {
-		roles[on.Net.Members[i].Host] = &on.Net.Members[i]
-	}
 	tunnels, _ := h.tunnels(h.att.db, on)
+	via := make(map[string]int, len(tunnels)) // index in n.Tunnels by peer
+	n.Tunnels = make([]pipeline.Tunnel, 0, len(tunnels))
+	members := on.Net.Members
 	for _, t := range tunnels {
+		for members[0].Host != t.Peer {
+			members = members[1:] // tunnels are in their order
+		}
 		number, there := h.numberOf(t)
 		sure = sure && there
 		if number <= 0 {
 			continue
 		}
-		way := pipeline.Tunnel{OFPort: uint32(number), DHCPServer: roles[t.Peer].DHCPServer, Router: roles[t.Peer].Router}
+		way := pipeline.Tunnel{OFPort: uint32(number), DHCPServer: members[0].DHCPServer, Router: members[0].Router}
 		if t.Carrier != "" {
 			way.Key = uint64(t.Key)
 		}
@@ -152,7 +154,9 @@ func (h *host) network(b *bridge, id uint32) (pipeline.Network, bool) {
 		n.Tunnels = append(n.Tunnels, way)
 	}
 	n.Tunnels = append(n.Tunnels, h.narrower(on, n.Tunnels, via)...)
-	for _, e := range topology.MACTable(on) {
+	macs := topology.MACTable(on)
+	n.Remotes = make([]pipeline.Remote, 0, len(macs))
+	for _, e := range macs {
 		r := pipeline.Remote{MAC: e.MAC}
 		for _, peer := range e.Peers {
 			if at, ok := via[peer]; ok {
@@ -256,7 +260,11 @@ func (h *host) tunnels(db *schema.DB, on *topology.OnHost) ([]wantedTunnel, []to
 	list := make([]wantedTunnel, len(want))
 	for n, t := range want {
 		w := &list[n]
-		w.Tunnel, w.port = t, db.PortByName(t.Name)
+		if w.Tunnel = t; n > 0 && t.Name == list[n-1].Name { // one port to all peers
+			w.port, w.row = list[n-1].port, list[n-1].row
+			continue
+		}
+		w.port = db.PortByName(t.Name)
 		if w.row = h.rowOf(db, on, t, w.port); w.row != nil {
 			continue
 		}
@@ -309,14 +317,33 @@ type wants struct {
 	on      *topology.OnHost
 	tunnels []topology.Tunnel
 	failed  []topology.TunnelProblem
+	shown   []api.Tunnel // tunnels as people see them, their state left open; made when first needed
 }
 
 func (h *host) tunnelsWanted(on *topology.OnHost) ([]topology.Tunnel, []topology.TunnelProblem) {
-	w, ok := h.wants[on.Net.Name]
-	if !ok || w.on != on {
-		w.on = on
+	w := h.wantsOf(on)
+	return w.tunnels, w.failed
+}
+
+func (h *host) wantsOf(on *topology.OnHost) *wants {
+	w := h.wants[on.Net.Name]
+	if w == nil || w.on != on {
+		w = &wants{on: on}
 		w.tunnels, w.failed = topology.Tunnels(on)
 		h.wants[on.Net.Name] = w
 	}
-	return w.tunnels, w.failed
+	return w
+}
+
+// shown returns the wanted tunnels of a network as people see them, their state
+// left open.
+func (h *host) shown(on *topology.OnHost) []api.Tunnel {
+	w := h.wantsOf(on)
+	if w.shown == nil {
+		w.shown = make([]api.Tunnel, len(w.tunnels))
+		for i, t := range w.tunnels {
+			w.shown[i] = newTunnel(on, t)
+		}
+	}
+	return w.shown
 }

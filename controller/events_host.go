@@ -30,10 +30,10 @@ func (h *host) news(fresh map[string]networkStatus, bridges map[string]api.Topol
 		news = append(news, bridgeNews(h.status.bridges[name], bridges[name])...)
 	}
 	for _, name := range slices.Sorted(maps.Keys(fresh)) {
-		tenant := h.on[name].Net.Tenant
-		for _, e := range networkNews(h.status.networks[name], fresh[name]) {
-			e.Network, e.Tenant = name, tenant
-			news = append(news, e)
+		from := len(news)
+		news = networkNews(news, h.status.networks[name], fresh[name])
+		for i := from; i < len(news); i++ {
+			news[i].Network, news[i].Tenant = name, h.on[name].Net.Tenant
 		}
 	}
 	return news
@@ -58,12 +58,13 @@ func bridgeNews(was, is api.TopologyBridge) []api.Event {
 	return news
 }
 
-// networkNews compares two looks at a network on one host; was is zero at the
-// first since the host has connected. The tunnels of both are sorted by peer.
-func networkNews(was, is networkStatus) []api.Event {
-	var news []api.Event
+// networkNews compares two looks at a network on one host, and appends what is
+// other; was is zero at the first since the host has connected. The tunnels of
+// both are sorted by peer.
+func networkNews(news []api.Event, was, is networkStatus) []api.Event {
 	before := was.tunnels
-	for _, t := range is.tunnels {
+	for i := range is.tunnels {
+		t := &is.tunnels[i]
 		for len(before) > 0 && before[0].To < t.To {
 			news = append(news, tunnelGone(before[0]))
 			before = before[1:]

@@ -143,7 +143,7 @@ func TestNetworkNews(t *testing.T) {
 			[]string{"problem - - appeared gone p", "problem - - - appeared r", "sync - - in-sync syncing -"}},
 	}
 	for _, tt := range tests {
-		if got := kindsOf(networkNews(tt.was, tt.is)); !slices.Equal(got, tt.want) {
+		if got := kindsOf(networkNews(nil, tt.was, tt.is)); !slices.Equal(got, tt.want) {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
 	}

@@ -197,6 +197,7 @@ func (h *host) sweep() {
 // appendDelta adds the flow-mods of a difference, save those that would
 // replace a flow of somebody else.
 func appendDelta(mods []wire.Mod, d flow.Delta, strangers map[flow.Key]struct{}) []wire.Mod {
+	mods = slices.Grow(mods, len(d.Add)+len(d.Modify)+len(d.Delete))
 	add := func(c wire.Command, fs []flow.Flow) {
 		for _, f := range fs {
 			if len(strangers) > 0 {

@@ -50,7 +50,7 @@ type host struct {
 	att   *attachment // nil while the host is not connected
 	facts topology.HostFacts
 
-	wants      map[string]wants    // see tunnelsWanted
+	wants      map[string]*wants   // see tunnelsWanted
 	dirty      map[string]struct{} // networks and carriers whose rows may be off
 	asking     map[string]int64    // numbers of ports that replace others and are about to be made, by name
 	kept       map[string]struct{} // those with ports that go once no flow uses them
@@ -97,7 +97,7 @@ func newHost(name string, env *environment) *host {
 		vifs:      map[string]string{},
 		carriers:  map[string]*carrier{},
 		bridges:   map[string]*bridge{},
-		wants:     map[string]wants{},
+		wants:     map[string]*wants{},
 		dirty:     map[string]struct{}{},
 		kept:      map[string]struct{}{},
 		egress:    map[string]struct{}{},
@@ -204,6 +204,9 @@ func (h *host) run(ctx context.Context) {
 func (h *host) wait() time.Duration {
 	d := time.Hour
 	if left := h.settling.left(); left > 0 {
+		d = min(d, left)
+	}
+	if left := h.settling.untold(); left > 0 && len(h.status.touched) > 0 {
 		d = min(d, left)
 	}
 	if h.waiting {

@@ -115,28 +115,32 @@ func (s *hostStatus) dropBridge(name string) {
 	delete(s.bridges, name)
 }
 
-// network returns one network's status. The slices in it are never changed.
-func (s *hostStatus) network(name string) (networkStatus, bool) {
+// network returns one network's status, whether it has been told, and whether
+// the host is connected. The slices in it are never changed.
+func (s *hostStatus) network(name string) (n networkStatus, told, connected bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n, ok := s.networks[name]
-	return n, ok
+	n, told = s.networks[name]
+	return n, told, s.connected
 }
 
 // republish tells what has changed since the last time. Of a host that is not
 // connected there is nothing to tell: whoever wants to know draws up its
-// tunnels from what is wanted, see unreachable.
+// tunnels from what is wanted, see untold.
 func (h *host) republish() {
 	if h.att == nil {
 		return
 	}
-	fresh := make(map[string]networkStatus, len(h.status.touched))
-	for name := range h.status.touched {
-		if on := h.on[name]; on != nil {
-			fresh[name] = h.networkStatus(on)
+	var fresh map[string]networkStatus
+	if h.settling.untold() <= 0 {
+		fresh = make(map[string]networkStatus, len(h.status.touched))
+		for name := range h.status.touched {
+			if on := h.on[name]; on != nil {
+				fresh[name] = h.networkStatus(on)
+			}
 		}
+		clear(h.status.touched)
 	}
-	clear(h.status.touched)
 	bridges := make(map[string]api.TopologyBridge, len(h.bridges))
 	for name, b := range h.bridges {
 		bridges[name] = h.bridgeStatus(b)
@@ -240,8 +244,10 @@ func (h *host) networkStatus(on *topology.OnHost) networkStatus {
 	}
 	n.problems = append(n.problems, blame...)
 	tunnels, failed := h.tunnels(h.att.db, on)
-	for _, t := range tunnels {
-		s := newTunnel(on, t.Tunnel)
+	shown := h.shown(on)
+	n.tunnels = make([]api.Tunnel, 0, len(tunnels)+len(failed))
+	for i, t := range tunnels {
+		s := shown[i]
 		if t.port != nil {
 			s.Port = t.port.Name
 		}
@@ -281,17 +287,23 @@ func (h *host) networkStatus(on *topology.OnHost) networkStatus {
 	return n
 }
 
-// unreachable draws up a network's tunnels on a host that is not connected.
-func unreachable(on *topology.OnHost) []api.Tunnel {
+// untold draws up a network's tunnels on a host that has told nothing of them:
+// because it is not connected, or because it has only just been told to have
+// the network.
+func untold(on *topology.OnHost, connected bool) []api.Tunnel {
+	state, why, not := api.TunnelUnreachable, "the host is not connected", api.TunnelUnreachable
+	if connected {
+		state, why, not = api.TunnelPending, "", api.TunnelDown
+	}
 	want, failed := topology.Tunnels(on)
 	list := make([]api.Tunnel, 0, len(want)+len(failed))
 	for _, t := range want {
 		s := newTunnel(on, t)
-		s.State, s.Error = api.TunnelUnreachable, "the host is not connected"
+		s.State, s.Error = state, why
 		list = append(list, s)
 	}
 	for _, p := range failed {
-		list = append(list, impossible(on, p, api.TunnelUnreachable))
+		list = append(list, impossible(on, p, not))
 	}
 	sortTunnels(list)
 	return list
@@ -314,7 +326,10 @@ func impossible(on *topology.OnHost, p topology.TunnelProblem, state string) api
 }
 
 func sortTunnels(list []api.Tunnel) {
-	slices.SortFunc(list, func(a, b api.Tunnel) int { return strings.Compare(a.To, b.To) })
+	byPeer := func(a, b api.Tunnel) int { return strings.Compare(a.To, b.To) }
+	if !slices.IsSortedFunc(list, byPeer) {
+		slices.SortFunc(list, byPeer)
+	}
 }
 
 func (h *host) tunnelState(on *topology.OnHost, t wantedTunnel, blame []string) (state, why string) {

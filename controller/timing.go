@@ -34,6 +34,7 @@ func (b *backoff) ready() bool { return !time.Now().Before(b.next) }
 // has carried it out, which it tells by Open_vSwitch.cur_cfg.
 type settling struct {
 	target   int64
+	began    time.Time
 	deadline time.Time
 }
 
@@ -42,7 +43,8 @@ type settling struct {
 const settleLimit = 2 * time.Second
 
 func (s *settling) start(target int64) {
-	s.target, s.deadline = target, time.Now().Add(settleLimit)
+	s.target, s.began = target, time.Now()
+	s.deadline = s.began.Add(settleLimit)
 }
 
 // observe ends the wait when cur_cfg has come far enough or time is up. It
@@ -62,6 +64,18 @@ func (s *settling) left() time.Duration {
 		return 0
 	}
 	return max(time.Until(s.deadline), time.Millisecond)
+}
+
+// tellAfter is how long a switch may be busy with a transaction before what it
+// is busy with is told. It mostly is done sooner, and all is told once.
+const tellAfter = 50 * time.Millisecond
+
+// untold returns for how long what changed is not to be told yet.
+func (s *settling) untold() time.Duration {
+	if !s.active() {
+		return 0
+	}
+	return time.Until(s.began.Add(tellAfter))
 }
 
 // pacing keeps changes that come one after the other together. What a

@@ -133,12 +133,15 @@ func (v *view) topologyNetwork(n *networkNow, onlyHost string) api.TopologyNetwo
 // status returns what a member last told of the network; of one that is not
 // connected, what follows from what is wanted there.
 func (n *networkNow) status(host string) networkStatus {
+	connected := false
 	if loop := n.loops[host]; loop != nil {
-		if st, ok := loop.status.network(n.rec.Name); ok {
+		st, told, is := loop.status.network(n.rec.Name)
+		if told {
 			return st
 		}
+		connected = is
 	}
-	return networkStatus{tunnels: unreachable(n.on[host]), problems: n.on[host].Problems}
+	return networkStatus{tunnels: untold(n.on[host], connected), problems: n.on[host].Problems}
 }
 
 func (v *view) networkObject(n *networkNow) api.NetworkObject {

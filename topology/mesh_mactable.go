@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// RemoteMAC is an address that other hosts of a network have.
+// RemoteMAC is an address that hosts of a network have.
 type RemoteMAC struct {
 	MAC   MAC
 	Peers []string // host names in the order of the members; several while a VM migrates
@@ -18,13 +18,29 @@ func MACTable(on *OnHost) []RemoteMAC {
 	if on == nil {
 		return nil
 	}
-	at := map[MAC]int{}
-	var table []RemoteMAC
-	for i := range on.Net.Members {
-		m := &on.Net.Members[i]
-		if m.Host == on.Self.Host {
-			continue
+	table := make([]RemoteMAC, 0, len(on.Net.MACs))
+	for _, r := range on.Net.MACs {
+		if at := slices.Index(r.Peers, on.Self.Host); at >= 0 {
+			if len(r.Peers) == 1 {
+				continue
+			}
+			r.Peers = slices.Concat(r.Peers[:at], r.Peers[at+1:])
 		}
+		table = append(table, r)
+	}
+	return table
+}
+
+// macsOf works out NetworkView.MACs, once for all hosts.
+func macsOf(members []Member) []RemoteMAC {
+	n := 0
+	for i := range members {
+		n += len(members[i].Stations)
+	}
+	at := make(map[MAC]int, n)
+	var table []RemoteMAC
+	for i := range members {
+		m := &members[i]
 		for j := range m.Stations {
 			mac := m.Stations[j].MAC
 			n, ok := at[mac]

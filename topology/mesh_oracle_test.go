@@ -47,8 +47,26 @@ func (w *world) oracle() map[string]map[string]*OnHost {
 		}
 		slices.SortFunc(view.Members, func(a, b Member) int { return a.HostID - b.HostID })
 		view.Addresses = addressesOf(view.Members, view.DropBroadcast)
+		view.MACs = placesOf(view.Members)
 	}
 	return views
+}
+
+// placesOf says which members have each MAC.
+func placesOf(members []Member) []RemoteMAC {
+	var places []RemoteMAC
+	for _, m := range members {
+		for _, s := range m.Stations {
+			at := slices.IndexFunc(places, func(r RemoteMAC) bool { return r.MAC == s.MAC })
+			if at < 0 {
+				at = len(places)
+				places = append(places, RemoteMAC{MAC: s.MAC})
+			}
+			places[at].Peers = append(places[at].Peers, m.Host)
+		}
+	}
+	slices.SortFunc(places, func(a, b RemoteMAC) int { return compareMAC(a.MAC, b.MAC) })
+	return places
 }
 
 // addressesOf asks of each address who has it, and who may have it.

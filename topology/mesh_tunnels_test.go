@@ -22,7 +22,7 @@ func member(host string, id int, endpoint string, macs ...MAC) Member {
 
 func onHost(self int, encap Encap, members ...Member) *OnHost {
 	return &OnHost{
-		Net:  &NetworkView{Name: "blue", Encap: encap, Key: 103, DstPort: 4790, Members: members},
+		Net:  &NetworkView{Name: "blue", Encap: encap, Key: 103, DstPort: 4790, Members: members, MACs: macsOf(members)},
 		Self: members[self],
 	}
 }

@@ -183,6 +183,7 @@ func (n *netState) look(fresh map[*hostState]*OnHost) {
 	})
 	if n.view == nil || !n.view.equal(view) {
 		view.Addresses = knownAddresses(view.Members, view.DropBroadcast)
+		view.MACs = macsOf(view.Members)
 		n.view = view
 	}
 }

@@ -55,6 +55,10 @@ type NetworkView struct {
 	// Addresses follows from Members: whose MAC each address is of which that
 	// is known. See Stations.
 	Addresses []KnownAddress
+
+	// MACs follows from Members: which hosts have each MAC, by MAC. See
+	// MACTable.
+	MACs []RemoteMAC
 }
 
 // Member is a host in a network's mesh, as its peers need to know it.

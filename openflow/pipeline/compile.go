@@ -29,6 +29,7 @@ func Compile(n Network) ([]flow.Flow, error) {
 		return nil, fmt.Errorf("compile: %w", err)
 	}
 	c := newCompiler(n.ID)
+	c.flows = make([]flow.Flow, 0, 8+4*len(n.VIFs)+3*len(n.Tunnels)+len(n.Remotes)+2*len(n.Stations))
 	if n.Learning {
 		c.learning(&n, p)
 	} else {

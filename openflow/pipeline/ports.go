@@ -44,7 +44,7 @@ func (n *Network) check() (*ports, error) {
 }
 
 func (n *Network) ports() (*ports, error) {
-	p := &ports{local: map[[6]byte][]uint32{}, remote: map[[6]byte][]Tunnel{}}
+	p := &ports{local: make(map[[6]byte][]uint32, len(n.VIFs)), remote: make(map[[6]byte][]Tunnel, len(n.Remotes))}
 	seen := make(map[uint32]bool, len(n.VIFs))
 	for _, v := range n.VIFs {
 		if err := usable(v.OFPort); err != nil {
@@ -70,6 +70,7 @@ func (n *Network) ports() (*ports, error) {
 	if err := n.takeTunnels(p, seen); err != nil {
 		return nil, err
 	}
+	single := make([]Tunnel, 0, len(n.Remotes)) // most are behind one tunnel
 	for _, r := range n.Remotes {
 		if err := individual(r.MAC); err != nil {
 			return nil, fmt.Errorf("remote %w", err)
@@ -78,7 +79,13 @@ func (n *Network) ports() (*ports, error) {
 			if at < 0 || at >= len(n.Tunnels) {
 				return nil, fmt.Errorf("remote %s behind tunnel %d of %d", macText(r.MAC), at, len(n.Tunnels))
 			}
-			if t := n.Tunnels[at].canonical(); !t.ReceiveOnly {
+			t := n.Tunnels[at].canonical()
+			switch {
+			case t.ReceiveOnly:
+			case len(r.Via) == 1 && p.remote[r.MAC] == nil:
+				single = append(single, t)
+				p.remote[r.MAC] = single[len(single)-1 : len(single) : len(single)]
+			default:
 				p.remote[r.MAC] = append(p.remote[r.MAC], t)
 			}
 		}
