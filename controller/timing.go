@@ -82,7 +82,8 @@ func (s *settling) untold() time.Duration {
 // transaction costs ovs-vswitchd depends on the ports that are there and hardly
 // on those that it adds, so the next one waits for the last of a burst: until
 // none has come for burstGap, and no longer than the switch had been busy with
-// the transaction before, twice over, or than burstLimit. A change that comes alone waits for nothing.
+// the transaction before, twice over, or than burstLimit. A change that comes alone
+// waits for others only where that is little against what its transaction costs.
 type pacing struct {
 	began time.Time // when the last transaction was sent
 	ended time.Time // when the switch had carried it out
@@ -91,8 +92,9 @@ type pacing struct {
 }
 
 const (
-	burstGap   = 2 * time.Millisecond
+	burstGap   = time.Millisecond
 	burstLimit = 200 * time.Millisecond
+	burstShare = 10 // of a transaction's cost that a change which comes alone may wait
 )
 
 func (p *pacing) start() { *p = pacing{began: time.Now()} }
@@ -110,7 +112,8 @@ func (p *pacing) came() {
 // left returns how long the changes that have come should wait for others.
 func (p *pacing) left() time.Duration {
 	busy := p.ended.Sub(p.began)
-	if p.since.IsZero() || busy <= 0 || p.since.Sub(p.ended) > busy {
+	alone := p.since.Sub(p.ended) > busy
+	if p.since.IsZero() || busy <= 0 || alone && busy < burstShare*burstGap {
 		return 0
 	}
 	begin := p.since // of the wait: not while the switch was busy anyway
