@@ -320,7 +320,7 @@ func TestDefaultsAreWhatALeftOutFieldMeans(t *testing.T) {
 }
 
 func TestExamplesAreSpecs(t *testing.T) {
-	for _, name := range []string{"gre-mesh.yaml", "two-tenants.yaml", "demo/spec.yaml"} {
+	for _, name := range []string{"gre-mesh.yaml", "two-tenants.yaml", "options.yaml", "demo/spec.yaml"} {
 		b, err := os.ReadFile("../examples/" + name)
 		if err != nil {
 			t.Fatal(err)
