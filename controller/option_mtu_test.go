@@ -115,7 +115,7 @@ func TestMTU(t *testing.T) {
 	}
 
 	// One host's underlay is smaller: that is what counts for all.
-	m.setUnderlayMTU(m.Host("h3"), 1400)
+	m.check(m.Host("h3").SetUnderlayMTU(m.ctx, 1400))
 	m.shows("blue", 1358, false, "raise the MTU of the underlay from 1400 to 1542")
 	m.shows("red", 1350, false, "set MTU 1350 in these VMs")
 	if got := m.pingOf(1359, blue[2], blue[0].IPs[0].Addr()); got.Received > 0 {
@@ -127,7 +127,7 @@ func TestMTU(t *testing.T) {
 
 	// What the warnings advise helps.
 	for _, h := range m.Hosts() {
-		m.setUnderlayMTU(h, 1550)
+		m.check(h.SetUnderlayMTU(m.ctx, 1550))
 	}
 	m.shows("blue", 1508, false)
 	m.shows("red", 1500, false)
@@ -139,18 +139,6 @@ func TestMTU(t *testing.T) {
 	}
 	m.meshed("blue", "h1", "h2", "h3")
 	m.clean()
-}
-
-// setUnderlayMTU sets the MTU of a host's link to the underlay, at both ends.
-func (m *mesh) setUnderlayMTU(h *ovstest.Host, mtu int) {
-	m.t.Helper()
-	for _, argv := range [][]string{
-		{"ip", "-n", m.ID + "-fabric", "link", "set", "dev", fmt.Sprintf("h%d", h.Index), "mtu", strconv.Itoa(mtu)},
-		{"ip", "link", "set", "dev", "eth0", "mtu", strconv.Itoa(mtu)},
-	} {
-		_, err := h.Exec(m.ctx, argv...)
-		m.check(err)
-	}
 }
 
 // What the spec says of the underlay comes before what hosts report, and the

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"strconv"
 	"syscall"
 
 	"golang.org/x/sync/errgroup"
@@ -264,6 +265,17 @@ func (h *Host) RestoreUnderlay(ctx context.Context) error { return h.setForwardi
 
 // setForwarding sets the spanning-tree state of the host's port on the fabric,
 // bridge(8): 0 is disabled, 3 is forwarding.
+// SetUnderlayMTU sets the MTU of the host's link to the underlay, in bytes, at
+// both of its ends.
+func (h *Host) SetUnderlayMTU(ctx context.Context, mtu int) error {
+	for _, e := range []end{{h.bed.fabricNS(), h.fabricPort(underlay)}, {h.ns, "eth0"}} {
+		if _, err := runIn(ctx, e.ns, nil, "ip", "link", "set", "dev", e.name, "mtu", strconv.Itoa(mtu)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (h *Host) setForwarding(ctx context.Context, state string) error {
 	_, err := runIn(ctx, h.bed.fabricNS(), nil, "bridge", "link", "set", "dev", h.fabricPort(underlay), "state", state)
 	return err
