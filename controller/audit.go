@@ -175,13 +175,13 @@ func (a *hostAudit) tunnels(h *host, db *schema.DB) {
 // carries the network asked for.
 func (a *hostAudit) concerns(h *host, name string) bool {
 	return a.request.Network == "" || a.request.Network == name ||
-		isCarrier(name) && slices.Contains(h.carriers[name].users(), a.request.Network)
+		topology.IsCarrier(name) && slices.Contains(h.carriers[name].users(), a.request.Network)
 }
 
 // networkNamed returns the network of a tunnel port; "" of one that several
 // networks share.
 func networkNamed(name string) string {
-	if isCarrier(name) {
+	if topology.IsCarrier(name) {
 		return ""
 	}
 	return name

@@ -4,7 +4,6 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"ovsmesh/ovsdb/plan"
 	"ovsmesh/ovsdb/schema"
@@ -79,9 +78,6 @@ func (c *carrier) users() []string {
 	}
 	return list
 }
-
-// isCarrier tells a carrier's name from a network's, which has no slash.
-func isCarrier(name string) bool { return strings.Contains(name, "/") }
 
 // carrierOf returns the name of the carrier that a network is wanted on, "" if
 // it has ports of its own or no tunnels at all.
@@ -189,8 +185,8 @@ func (h *host) dirtyUsers(carrier string) {
 // ports get what comes by shared ones, see narrower.
 func (h *host) touchCarrier(name string, peers map[string]struct{}) {
 	users := h.carriers[name].users()
-	if rest, shared := strings.CutPrefix(name, topology.TunnelPortsShared); shared {
-		users = append(users, h.carriers[topology.TunnelPortsFlow+rest].users()...)
+	if beside := topology.FlowBeside(name); beside != "" {
+		users = append(users, h.carriers[beside].users()...)
 	}
 	for _, network := range users {
 		if peers == nil || h.hasPeer(network, peers) {

@@ -5,7 +5,6 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
-	"strings"
 
 	"ovsmesh/controller/api"
 	"ovsmesh/openflow/flow"
@@ -84,7 +83,7 @@ func (h *host) base(b *bridge) pipeline.Bridge {
 			i := h.att.db.Interfaces[id]
 			switch {
 			case i == nil || i.OFPort <= 0:
-			case owner == h.env.owner && isCarrier(p.ExternalIDs[schema.KeyNetwork]):
+			case owner == h.env.owner && topology.IsCarrier(p.ExternalIDs[schema.KeyNetwork]):
 				base.Carriers = append(base.Carriers, uint32(i.OFPort))
 			case base.Taken && owner == "" && h.vifs[i.Name] == "":
 				base.Host = append(base.Host, hostPort(i.OFPort))
@@ -230,8 +229,8 @@ func (h *host) narrower(on *topology.OnHost, wanted []pipeline.Tunnel, via map[s
 		}
 	}
 	add(on.Net.Name, 0)
-	if rest, flows := strings.CutPrefix(name, topology.TunnelPortsFlow); flows {
-		add(topology.TunnelPortsShared+rest, uint64(on.Net.Key))
+	if beside := topology.SharedBeside(name); beside != "" {
+		add(beside, uint64(on.Net.Key))
 	}
 	return ways
 }

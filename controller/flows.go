@@ -2,7 +2,6 @@ package controller
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"time"
 
@@ -130,28 +129,6 @@ func (h *host) installed(b *bridge, id uint32, d difference) {
 		}
 	}
 	b.uses[id] = uses
-}
-
-// keptAgain has those ports looked at again that were kept because flows used
-// them, once flows have changed.
-func (h *host) keptAgain() {
-	if h.keptDue {
-		h.keptDue = false
-		maps.Copy(h.dirty, h.kept)
-		clear(h.kept)
-	}
-}
-
-// welcome returns flows that may go out before the ports of a network are
-// there: those that take what arrives by a port which replaces another. It gets
-// the other's packets from the moment when it is made.
-func (h *host) welcome(b *bridge, id uint32, d difference) []flow.Flow {
-	if len(h.kept) == 0 || len(d.have) == 0 || id == 0 {
-		return nil
-	}
-	return slices.DeleteFunc(slices.Clone(d.delta.Add), func(f flow.Flow) bool {
-		return pipeline.ReasonOf(f.Cookie) != pipeline.ClassifyTunnel
-	})
 }
 
 // readBack learns what the switch holds. It returns what must be put back of

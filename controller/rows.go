@@ -196,59 +196,6 @@ func ownTunnel(t topology.Tunnel) plan.Tunnel {
 	}
 }
 
-// keep returns the ports under a name that are no longer wanted and through
-// which a network still sends to a peer of its own: they go when its flows use
-// the ports that replace them, so that no packet finds none.
-func (h *host) keep(w plan.Network) []string {
-	if on := h.on[w.Name]; on != nil && h.carrierOf(on) == "" {
-		return nil // what a network has of its own replaces nothing of its own
-	}
-	wanted := make(map[string]bool, len(w.Tunnels))
-	for _, t := range w.Tunnels {
-		wanted[t.Name] = true
-	}
-	var names []string
-	for _, p := range h.att.db.PortsOfNetwork(w.Name) {
-		if p.ExternalIDs[schema.KeyOwner] != h.env.owner || len(p.Interfaces) != 1 || wanted[p.Name] {
-			continue
-		}
-		r, i := h.att.db.BridgeOfPort(p.UUID), h.att.db.Interfaces[p.Interfaces[0]]
-		if r == nil || i == nil || i.OFPort <= 0 {
-			continue
-		}
-		if b := h.bridges[r.Name]; b != nil && h.inUse(b, w.Name, uint32(i.OFPort), p.ExternalIDs[schema.KeyPeer]) {
-			names = append(names, p.Name)
-		}
-	}
-	return names
-}
-
-// inUse reports whether the flows of a network on a bridge send through a port
-// to a peer, any if peer is "", to which the network is to send in future, too.
-// Of a carrier that is any network on the bridge.
-func (h *host) inUse(b *bridge, name string, ofport uint32, peer string) bool {
-	uses := func(id uint32) bool {
-		on := h.on[b.nets[id]]
-		if h.carrierOf(on) == name || on == nil {
-			return false // its ports under that name are those that are wanted
-		}
-		if _, sends := b.uses[id][ofport]; !sends && b.synced {
-			return false
-		}
-		tunnels, _ := h.tunnelsWanted(on)
-		return slices.ContainsFunc(tunnels, func(t topology.Tunnel) bool { return peer == "" || t.Peer == peer })
-	}
-	if on := h.on[name]; on != nil {
-		return h.carrierOf(on) != "" && on.Bridge == b.name && uses(on.Net.ID)
-	}
-	for id := range b.nets {
-		if uses(id) {
-			return true
-		}
-	}
-	return false
-}
-
 // target is where bridges of this host dial: the address that the host itself
 // reached us on, unless the operator says otherwise.
 func (h *host) target() string {
@@ -256,24 +203,6 @@ func (h *host) target() string {
 		return h.env.advertise
 	}
 	return h.env.switchTarget(h.att.sess.LocalAddr().Addr())
-}
-
-// numbersAsked returns the OpenFlow port numbers that a plan asks for, by the
-// names of the ports.
-func numbersAsked(p plan.Plan) map[string]int64 {
-	numbers := map[string]int64{}
-	for _, g := range p.Groups {
-		for _, op := range g.Ops {
-			if op.Op != "insert" || op.Table != schema.TableInterface {
-				continue
-			}
-			name, _ := op.Row["name"].(string)
-			if n, ok := op.Row["ofport_request"].(int64); ok {
-				numbers[name] = n
-			}
-		}
-	}
-	return numbers
 }
 
 // shrinks reports whether a plan takes rows away and makes none.
@@ -413,7 +342,7 @@ func (h *host) noteErrors(l look, errs map[string][]string) {
 	} else {
 		for name := range l.networks {
 			switch {
-			case !isCarrier(name):
+			case !topology.IsCarrier(name):
 				h.dirtyFlows(name)
 				h.status.touch(name)
 			case !slices.Equal(h.rowErrors[name], errs[name]):
@@ -460,7 +389,7 @@ func (h *host) advance() {
 func (h *host) mark(c schema.Changes) {
 	for name := range c.Network {
 		h.dirty[name] = struct{}{}
-		if isCarrier(name) { // a port of it may be gone
+		if topology.IsCarrier(name) { // a port of it may be gone
 			h.touchCarrier(name, h.peersOf(name, c.Interfaces))
 		}
 	}
@@ -478,7 +407,7 @@ func (h *host) mark(c schema.Changes) {
 		}
 	}
 	for name := range c.Reported {
-		if isCarrier(name) {
+		if topology.IsCarrier(name) {
 			h.touchCarrier(name, h.peersOf(name, c.Interfaces))
 			continue
 		}

@@ -1,6 +1,9 @@
 package topology
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // A carrier is the tunnel ports that all networks of one mode (shared or flow),
 // one encapsulation and, with VXLAN, one UDP port have in common on a host.
@@ -20,6 +23,26 @@ func carrierName(mode string, encap Encap, dstPort uint16) string {
 		return fmt.Sprintf("%s/%s:%d", mode, encap, dstPort)
 	}
 	return mode + "/" + string(encap)
+}
+
+// IsCarrier tells a carrier's name from a network's, which has no slash.
+func IsCarrier(name string) bool { return strings.Contains(name, "/") }
+
+// SharedBeside returns the carrier with a port for each peer beside a carrier of
+// the mode flow, "" for any other: Open vSwitch gives what comes from a peer to
+// such a port first.
+func SharedBeside(carrier string) string {
+	return swapMode(carrier, TunnelPortsFlow, TunnelPortsShared)
+}
+
+// FlowBeside is the reverse of SharedBeside.
+func FlowBeside(carrier string) string { return swapMode(carrier, TunnelPortsShared, TunnelPortsFlow) }
+
+func swapMode(carrier, from, to string) string {
+	if rest, ok := strings.CutPrefix(carrier, from+"/"); ok {
+		return to + "/" + rest
+	}
+	return ""
 }
 
 // carrierPort returns the name of a carrier's port to a peer: sg-<self>-<peer>

@@ -95,3 +95,21 @@ func TestSharedPortNamesFitAndAreUnique(t *testing.T) {
 		}
 	}
 }
+
+func TestCarriersBeside(t *testing.T) {
+	for _, tt := range []struct {
+		carrier, shared, flow string
+		is                    bool
+	}{
+		{"flow/gre", "shared/gre", "", true},
+		{"flow/vxlan:8472", "shared/vxlan:8472", "", true},
+		{"shared/vxlan", "", "flow/vxlan", true},
+		{"flow", "", "", false}, // networks may be called so
+		{"shared-gre", "", "", false},
+		{"", "", "", false},
+	} {
+		if s, f, is := SharedBeside(tt.carrier), FlowBeside(tt.carrier), IsCarrier(tt.carrier); s != tt.shared || f != tt.flow || is != tt.is {
+			t.Errorf("%q: shared %q, flow %q, carrier %v; want %q, %q, %v", tt.carrier, s, f, is, tt.shared, tt.flow, tt.is)
+		}
+	}
+}
