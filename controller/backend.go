@@ -3,7 +3,6 @@ package controller
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -155,19 +154,6 @@ func (c *Controller) Export(ctx context.Context) (spec topology.Spec, err error)
 		return topology.Spec{}, err
 	}
 	return s, nil
-}
-
-// Inventory returns what the hosts last reported of themselves.
-func (c *Controller) Inventory(ctx context.Context) (api.Inventory, error) {
-	var hosts []api.InventoryHost
-	if err := c.hub.do(ctx, func() {
-		for _, name := range slices.Sorted(maps.Keys(c.hub.facts)) {
-			hosts = append(hosts, api.InventoryHost{Name: name, HostFacts: c.hub.facts[name]})
-		}
-	}); err != nil {
-		return api.Inventory{}, err
-	}
-	return api.Inventory{Hosts: append([]api.InventoryHost{}, hosts...)}, nil
 }
 
 // Objects returns all objects of a kind, or the one of that name, with what

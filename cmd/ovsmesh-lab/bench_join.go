@@ -122,7 +122,7 @@ func (o *benchOurs) startPeers(ctx context.Context, tunnels []tunnel) (map[int]*
 	}
 	names := slices.Collect(maps.Keys(peers))
 	return peers, o.until(ctx, "peers are connected", func() (bool, error) {
-		inv, err := o.ctl.Inventory(ctx)
+		inv, err := o.ctl.Inventory(ctx, api.InventoryRequest{})
 		known := 0
 		for _, h := range inv.Hosts {
 			if slices.ContainsFunc(names, func(p int) bool { return peerName(p) == h.Name }) {
@@ -137,7 +137,7 @@ func (o *benchOurs) startPeers(ctx context.Context, tunnels []tunnel) (map[int]*
 // measured host has all that follows from them.
 func (o *benchOurs) waitJoined(ctx context.Context, n int) error {
 	if err := o.until(ctx, "ports of peers are known", func() (bool, error) {
-		inv, err := o.ctl.Inventory(ctx)
+		inv, err := o.ctl.Inventory(ctx, api.InventoryRequest{})
 		known := 0
 		for _, h := range inv.Hosts {
 			for _, b := range h.Bridges {

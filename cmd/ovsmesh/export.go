@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"ovsmesh/controller/api"
 )
 
 func newExportCommand(g *globals) *cobra.Command {
@@ -27,7 +29,7 @@ ids that were allocated; with --inventory, what the hosts report of themselves.`
 				return fmt.Errorf("export writes yaml or json, not %s", format)
 			}
 			if inventory {
-				v, err := g.client().Inventory(cmd.Context())
+				v, err := g.client().Inventory(cmd.Context(), api.InventoryRequest{Rows: true})
 				if err != nil {
 					return err
 				}

@@ -119,9 +119,13 @@ func (c *Client) Export(ctx context.Context) (topology.Spec, error) {
 }
 
 // Inventory returns what hosts report of themselves; GET /v1/inventory.
-func (c *Client) Inventory(ctx context.Context) (Inventory, error) {
+func (c *Client) Inventory(ctx context.Context, r InventoryRequest) (Inventory, error) {
 	var out Inventory
-	return out, c.do(ctx, http.MethodGet, "/v1/inventory", nil, nil, &out)
+	q := url.Values{}
+	if r.Rows {
+		q.Set("rows", "true")
+	}
+	return out, c.do(ctx, http.MethodGet, "/v1/inventory", q, nil, &out)
 }
 
 // Version returns the server's version and store; GET /v1/version.

@@ -42,7 +42,7 @@ func TestClientRequests(t *testing.T) {
 			return err
 		}, "GET /v1/audit?foreign=true&network=blue"},
 		{func() error { _, err := c.Export(ctx); return err }, "GET /v1/export"},
-		{func() error { _, err := c.Inventory(ctx); return err }, "GET /v1/inventory"},
+		{func() error { _, err := c.Inventory(ctx, InventoryRequest{Rows: true}); return err }, "GET /v1/inventory?rows=true"},
 		{func() error { _, err := c.Version(ctx); return err }, "GET /v1/version"},
 	}
 	for _, tt := range tests {

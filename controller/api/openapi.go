@@ -193,6 +193,9 @@ func describeParameter(name, in string, required bool) parameter {
 	case "foreign":
 		p.Description = "List other programs' flows too."
 		p.Schema = &schema{Type: "boolean"}
+	case "rows":
+		p.Description = "With what is on each connected host's bridges."
+		p.Schema = &schema{Type: "boolean"}
 	case "Last-Event-ID":
 		p.Description = "Number of the last event that the reader has got: the stream goes on from there, or begins with a reset where events since then are lost."
 		p.Schema = &schema{Type: "integer", Minimum: pointer(int64(1))}

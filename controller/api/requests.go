@@ -87,6 +87,14 @@ func (s *Server) audit(r *http.Request) (any, error) {
 	return s.backend.Audit(r.Context(), AuditRequest{Network: q.Get("network"), Host: q.Get("host"), Foreign: foreign})
 }
 
+func (s *Server) inventory(r *http.Request) (any, error) {
+	rows, err := flag(r, "rows")
+	if err != nil {
+		return nil, err
+	}
+	return s.backend.Inventory(r.Context(), InventoryRequest{Rows: rows})
+}
+
 func (s *Server) objects(r *http.Request) (any, error) {
 	return s.backend.Objects(r.Context(), r.PathValue("kind"), r.PathValue("name"))
 }

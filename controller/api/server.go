@@ -26,7 +26,7 @@ type Backend interface {
 	Topology(context.Context, TopologyFilter) (Topology, error)
 	Audit(context.Context, AuditRequest) (AuditReport, error)
 	Export(context.Context) (topology.Spec, error)
-	Inventory(context.Context) (Inventory, error)
+	Inventory(context.Context, InventoryRequest) (Inventory, error)
 	Events(after uint64) EventPage // 0: only where the stream is now
 	Version() Version
 	Ready() <-chan struct{}

@@ -245,17 +245,6 @@ type AuditRequest struct {
 // AuditReport answers GET /v1/audit.
 type AuditReport = audit.Report
 
-// Inventory answers GET /v1/inventory: what the hosts report of themselves.
-type Inventory struct {
-	Hosts []InventoryHost `json:"hosts"`
-}
-
-// InventoryHost is one host's facts by its name.
-type InventoryHost struct {
-	Name string `json:"name"`
-	topology.HostFacts
-}
-
 // Version answers GET /v1/version.
 type Version struct {
 	Version string `json:"version"`
