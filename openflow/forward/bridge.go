@@ -45,6 +45,14 @@ type Step struct {
 type Result struct {
 	Outputs []Output // in the order of the actions
 	Steps   []Step
+	Doubts  []Doubt // what could not be followed; none: a switch does just this
+}
+
+// Doubt is something that a flow does and that is not understood here, so that
+// a switch may do otherwise.
+type Doubt struct {
+	Step int // index of the flow's step
+	Text string
 }
 
 // New returns a bridge that has learned nothing. The ports are those to which
