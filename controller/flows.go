@@ -176,13 +176,13 @@ func (h *host) sweep() {
 func appendDelta(mods []wire.Mod, d flow.Delta, strangers map[flow.Key]struct{}) []wire.Mod {
 	mods = slices.Grow(mods, len(d.Add)+len(d.Modify)+len(d.Delete))
 	add := func(c wire.Command, fs []flow.Flow) {
-		for _, f := range fs {
+		for i := range fs {
 			if len(strangers) > 0 {
-				if _, taken := strangers[f.Key()]; taken {
+				if _, taken := strangers[fs[i].Key()]; taken {
 					continue
 				}
 			}
-			mods = append(mods, wire.Mod{Command: c, Flow: f})
+			mods = append(mods, wire.Mod{Command: c, Flow: &fs[i]})
 		}
 	}
 	add(wire.Add, d.Add)

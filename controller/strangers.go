@@ -89,7 +89,7 @@ func (h *host) readStrangers(ctx context.Context, b *bridge) error {
 		if pipeline.Owned(f.Cookie) || isDefault(f) {
 			continue
 		}
-		raw, err := wire.EncodeFlowMod(wire.Mod{Command: wire.Add, Flow: f}, 0)
+		raw, err := wire.EncodeFlowMod(wire.Mod{Command: wire.Add, Flow: &f}, 0)
 		if err != nil {
 			return fmt.Errorf("%s: %w", f.Text(), err)
 		}
@@ -135,7 +135,7 @@ func (h *host) clearBridge(ctx context.Context, b *bridge) (int, error) {
 	}
 	for _, fs := range b.installed {
 		for _, f := range fs {
-			mods = append(mods, wire.Mod{Command: wire.DeleteStrict, Flow: f})
+			mods = append(mods, wire.Mod{Command: wire.DeleteStrict, Flow: &f})
 		}
 	}
 	if err := b.sess.Apply(ctx, mods); err != nil {

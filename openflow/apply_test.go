@@ -17,7 +17,7 @@ func be32(v uint32) string { return string(binary.BigEndian.AppendUint32(nil, v)
 
 // numbered returns the i-th of a set of distinct flows.
 func numbered(i int) wire.Mod {
-	return wire.Mod{Flow: flow.Flow{
+	return wire.Mod{Flow: &flow.Flow{
 		Table: 7, Priority: uint16(1 + i%60000), Cookie: 0xabcd<<48 | uint64(i),
 		Match: flow.NewMatch(
 			flow.OXM{Field: inPort, Value: be32(uint32(1 + i/60000))},

@@ -97,7 +97,7 @@ func TestForeignFlowsSurvive(t *testing.T) {
 	other := dialBridge(t, sw, "br1")
 	var back []wire.Mod
 	for _, f := range flows {
-		b, err := wire.EncodeFlowMod(wire.Mod{Command: wire.Add, Flow: f}, 0)
+		b, err := wire.EncodeFlowMod(wire.Mod{Command: wire.Add, Flow: &f}, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

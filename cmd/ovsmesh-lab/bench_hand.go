@@ -92,7 +92,7 @@ func (h *hand) bundle(want, have []flow.Flow) ([]byte, error) {
 	}
 	mods := func(c wire.Command, flows []flow.Flow) {
 		for _, f := range flows {
-			add(wire.EncodeBundleMod(wire.Mod{Command: c, Flow: f}, h.xid, h.xid))
+			add(wire.EncodeBundleMod(wire.Mod{Command: c, Flow: &f}, h.xid, h.xid))
 		}
 	}
 	add(wire.EncodeBundleControl(h.xid, h.xid, wire.BundleOpen))

@@ -69,16 +69,44 @@ func (f *Flow) same(o *Flow) bool {
 
 // Sort orders flows by their keys, in place.
 func Sort(flows []Flow) {
-	keys := keysOf(flows)
-	order, sorted := ordered(keys)
+	sorted := true
+	for i := 1; i < len(flows) && sorted; i++ {
+		sorted = compare(&flows[i-1], &flows[i]) <= 0
+	}
 	if sorted {
 		return
 	}
+	order := make([]int32, len(flows))
+	for i := range order {
+		order[i] = int32(i)
+	}
+	slices.SortStableFunc(order, func(a, b int32) int { return compare(&flows[a], &flows[b]) })
 	out := make([]Flow, len(flows))
 	for i, at := range order {
 		out[i] = flows[at]
 	}
 	copy(flows, out)
+}
+
+// compare orders flows as Key.Compare does, without the keys.
+func compare(f, o *Flow) int {
+	if c := cmp.Or(cmp.Compare(f.Table, o.Table), cmp.Compare(o.Priority, f.Priority)); c != 0 {
+		return c
+	}
+	for i := range f.Match {
+		if i == len(o.Match) {
+			return 1
+		}
+		x, y := &f.Match[i], &o.Match[i]
+		if c := x.Field.compare(y.Field); c != 0 {
+			return c
+		}
+		if c := cmp.Or(cmp.Compare(len(x.Value), len(y.Value)), cmp.Compare(x.Value, y.Value),
+			cmp.Compare(len(x.Mask), len(y.Mask)), cmp.Compare(x.Mask, y.Mask)); c != 0 {
+			return c
+		}
+	}
+	return len(f.Match) - len(o.Match)
 }
 
 // ordered returns the indexes of keys in their order, those of equal ones in

@@ -176,3 +176,21 @@ func apply(table []flow.Flow, d flow.Delta) []flow.Flow {
 	}
 	return slices.Concat(table, d.Add, d.Modify)
 }
+
+// Sort needs no keys, and orders by them all the same.
+func TestSortOrdersByKey(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		flows := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) flow.Flow {
+			if rapid.Bool().Draw(t, "close") {
+				return small(t)
+			}
+			return anyFlow(t)
+		}), 2, 20).Draw(t, "flows")
+		flow.Sort(flows)
+		for i := 1; i < len(flows); i++ {
+			if flows[i-1].Key().Compare(flows[i].Key()) > 0 {
+				t.Fatalf("%s comes before %s", &flows[i-1], &flows[i])
+			}
+		}
+	})
+}

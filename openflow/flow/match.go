@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/binary"
 	"net/netip"
-	"slices"
 	"strings"
 )
 
@@ -15,15 +14,27 @@ func NewMatch(fields ...OXM) Match {
 	if len(fields) == 0 {
 		return nil
 	}
-	m := make(Match, len(fields))
-	for i, x := range fields {
-		m[i] = x.canonical()
+	return AppendMatch(make(Match, 0, len(fields)), fields...)
+}
+
+// AppendMatch appends to m, whose fields it leaves alone, what NewMatch returns.
+func AppendMatch(m []OXM, fields ...OXM) []OXM {
+	from := len(m)
+	for i := range fields {
+		m = append(m, fields[i])
+		x := &m[len(m)-1]
+		if x.Mask != "" {
+			*x = x.canonical()
+		}
+		for at := len(m) - 1; at > from && m[at].Field.compare(m[at-1].Field) < 0; at-- { // they are few
+			m[at], m[at-1] = m[at-1], m[at]
+		}
 	}
-	slices.SortStableFunc(m, func(a, b OXM) int {
-		return cmp.Or(cmp.Compare(a.Field.Class, b.Field.Class),
-			cmp.Compare(a.Field.ID, b.Field.ID), cmp.Compare(a.Field.Exp, b.Field.Exp))
-	})
 	return m
+}
+
+func (f Field) compare(o Field) int {
+	return cmp.Or(cmp.Compare(f.Class, o.Class), cmp.Compare(f.ID, o.ID), cmp.Compare(f.Exp, o.Exp))
 }
 
 func (x OXM) canonical() OXM {
@@ -36,12 +47,22 @@ func (x OXM) canonical() OXM {
 		x.Mask = ""
 		return x
 	}
-	v := []byte(x.Value)
-	for i := range v {
-		v[i] &= x.Mask[i]
+	for i := range len(x.Value) {
+		if x.Value[i]&^x.Mask[i] != 0 {
+			x.Value = masked(x.Value, x.Mask)
+			break
+		}
 	}
-	x.Value = string(v)
 	return x
+}
+
+// masked returns the bits of value that are ones in mask.
+func masked(value, mask string) string {
+	v := []byte(value)
+	for i := range v {
+		v[i] &= mask[i]
+	}
+	return string(v)
 }
 
 // vlanMask is the mask of all bits of VLANVID.

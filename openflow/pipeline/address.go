@@ -31,24 +31,24 @@ func (c *compiler) addresses(n *Network, p *ports) {
 		for _, ip := range p.stations.owns(v) {
 			in := flow.MatchInPort(v.OFPort)
 			if ip.Is4() {
-				c.add(TableAddresses, prioOwner, AskOwner, flow.NewMatch(in, arp(), matchHost(flow.ARPTPA, ip)), next)
+				c.add(TableAddresses, prioOwner, AskOwner, c.match(in, arp(), matchHost(flow.ARPTPA, ip)), next)
 				continue
 			}
 			c.add(TableAddresses, prioOwner, AskOwner,
-				with([]flow.OXM{in, matchHost(flow.NDTarget, ip)}, icmpv6(neighborSolicitation)), next)
+				c.with([]flow.OXM{in, matchHost(flow.NDTarget, ip)}, icmpv6(neighborSolicitation)), next)
 		}
 	}
 	answer := newResponder()
 	for _, s := range n.Stations {
 		ip, in := plain(s.IP), c.metadata(0, maskNetwork)
 		if ip.Is4() {
-			c.add(TableAddresses, prioStation, AnswerARP, flow.NewMatch(in, arp(), untagged(),
+			c.add(TableAddresses, prioStation, AnswerARP, c.match(in, arp(), untagged(),
 				flow.MatchEthDst([6]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}),
 				flow.Exact(flow.ARPOp, be16(arpRequest)), matchHost(flow.ARPTPA, ip)), answer.actions(ip, s.MAC)...)
 			continue
 		}
 		c.add(TableAddresses, prioStation, DirectND,
-			with([]flow.OXM{in, untagged(), group(), matchHost(flow.NDTarget, ip)}, icmpv6(neighborSolicitation)),
+			c.with([]flow.OXM{in, untagged(), group(), matchHost(flow.NDTarget, ip)}, icmpv6(neighborSolicitation)),
 			flow.SetField{OXM: flow.MatchEthDst(s.MAC)}, next)
 	}
 }

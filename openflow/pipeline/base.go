@@ -20,7 +20,7 @@ const prioHost = 15
 // The host's own ports are NORMAL: that VIFs and tunnels are not among the
 // ports to which NORMAL sends is for the ports' configuration to see to.
 func Base(b Bridge) []flow.Flow {
-	c := newCompiler(0)
+	c := &compiler{}
 	if b.Learning {
 		c.add(TableClassify, prioMiss, Normal, nil, flow.Output{Port: flow.PortNormal})
 		return c.flows
@@ -40,10 +40,10 @@ func Base(b Bridge) []flow.Flow {
 		c.lastWord(port)
 	}
 	for _, port := range distinct(b.Host) {
-		c.add(TableClassify, prioHost, HostNormal, flow.NewMatch(flow.MatchInPort(port)), flow.Output{Port: flow.PortNormal})
+		c.add(TableClassify, prioHost, HostNormal, c.match(flow.MatchInPort(port)), flow.Output{Port: flow.PortNormal})
 	}
 	bit := [6]byte{0x01}
-	c.add(TableSecurity, prioGroupSource, GroupSource, flow.NewMatch(flow.MatchEthSrcMasked(bit, bit)))
+	c.add(TableSecurity, prioGroupSource, GroupSource, c.match(flow.MatchEthSrcMasked(bit, bit)))
 	flow.Sort(c.flows)
 	return c.flows
 }

@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"testing"
 
-	"ovsmesh/openflow/flow"
 	"ovsmesh/openflow/pipeline"
 	"ovsmesh/openflow/wire"
 )
@@ -19,6 +18,7 @@ func BenchmarkBringIn(b *testing.B) {
 		n.Remotes = append(n.Remotes, pipeline.Remote{MAC: mac(peer), Via: []int{i}})
 	}
 	count := 0
+	var buf []byte
 	b.ReportAllocs()
 	for b.Loop() {
 		want, err := pipeline.Compile(n)
@@ -26,8 +26,9 @@ func BenchmarkBringIn(b *testing.B) {
 			b.Fatal(err)
 		}
 		count = 0
-		for i, f := range flow.Diff(want, nil).Add {
-			if _, err := wire.EncodeBundleMod(wire.Mod{Command: wire.Add, Flow: f}, uint32(i), 1); err != nil {
+		buf = buf[:0]
+		for i := range want {
+			if buf, err = wire.AppendBundleMod(buf, wire.Mod{Command: wire.Add, Flow: &want[i]}, uint32(i), 1); err != nil {
 				b.Fatal(err)
 			}
 			count++

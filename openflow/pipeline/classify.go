@@ -1,6 +1,10 @@
 package pipeline
 
-import "ovsmesh/openflow/flow"
+import (
+	"slices"
+
+	"ovsmesh/openflow/flow"
+)
 
 // Priorities of table 0. The plugin's own is kept where it is known to
 // operators: 1000 is its drop of a tunnel's broadcast.
@@ -14,13 +18,14 @@ const (
 // classify says by port, and of shared ports by key and peer, what network a
 // frame is in. A key or a peer that is not known meets the miss.
 func (c *compiler) classify(n *Network, p *ports) {
-	for _, t := range p.tunnels {
-		match := append(make([]flow.OXM, 0, 3), flow.MatchInPort(t.OFPort))
+	for i := range p.tunnels {
+		t := &p.tunnels[i]
+		fields := append(make([]flow.OXM, 0, 3), t.in)
 		if t.Key != 0 {
-			match = append(match, c.tunnelKey(t.Key).oxm)
+			fields = append(fields, c.tunnelKey(t.Key).oxm)
 		}
 		if t.Remote.IsValid() {
-			match = append(match, matchHost(byFamily(t.Remote, flow.TunSrc, flow.TunIPv6Src), t.Remote))
+			fields = append(fields, t.from)
 		}
 		bits := fromTunnel
 		if n.DropBroadcast && t.DHCPServer {
@@ -29,8 +34,7 @@ func (c *compiler) classify(n *Network, p *ports) {
 		if n.DropBroadcast && t.Router {
 			bits |= fromRouter
 		}
-		c.add(TableClassify, prioTunnel, ClassifyTunnel, flow.NewMatch(match...),
-			c.mark(bits), flow.GotoTable{Table: TableLookup})
+		c.add(TableClassify, prioTunnel, ClassifyTunnel, c.match(fields...), c.mark(bits, TableLookup)...)
 	}
 	for _, port := range ownPorts(p.tunnels) {
 		c.lastWord(port)
@@ -40,25 +44,20 @@ func (c *compiler) classify(n *Network, p *ports) {
 		if n.PortSecurity && len(v.MACs) == 0 {
 			bits |= anyMAC
 		}
-		c.add(TableClassify, prioVIF, ClassifyVIF, flow.NewMatch(flow.MatchInPort(v.OFPort)),
-			c.mark(bits), flow.GotoTable{Table: TableSecurity})
+		c.add(TableClassify, prioVIF, ClassifyVIF, c.match(flow.MatchInPort(v.OFPort)), c.mark(bits, TableSecurity)...)
 	}
-}
-
-// mark writes the network and bits to the metadata.
-func (c *compiler) mark(bits uint64) flow.Action {
-	return flow.WriteMetadata{Value: uint64(c.network) | bits, Mask: maskAll | bits}
 }
 
 // ownPorts returns the ports that belong to the network alone.
-func ownPorts(tunnels []Tunnel) []uint32 {
+func ownPorts(tunnels []way) []uint32 {
 	var list []uint32
-	for _, t := range tunnels {
-		if t.Key == 0 {
-			list = append(list, t.OFPort)
+	for i := range tunnels {
+		if tunnels[i].Key == 0 {
+			list = append(list, tunnels[i].OFPort)
 		}
 	}
-	return distinct(list)
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
 // lastWord drops a tunnel port's broadcast, as the plugin does. It is shadowed
@@ -67,7 +66,7 @@ func ownPorts(tunnels []Tunnel) []uint32 {
 func (c *compiler) lastWord(port uint32) {
 	in := flow.MatchInPort(port)
 	for _, match := range pluginGroups() {
-		c.add(TableClassify, prioBroadcastDrop, BroadcastDrop, with([]flow.OXM{in}, match))
+		c.add(TableClassify, prioBroadcastDrop, BroadcastDrop, c.with([]flow.OXM{in}, match))
 	}
 }
 

@@ -28,8 +28,10 @@ func Compile(n Network) ([]flow.Flow, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compile: %w", err)
 	}
-	c := newCompiler(n.ID)
-	c.flows = make([]flow.Flow, 0, 8+4*len(n.VIFs)+3*len(n.Tunnels)+len(n.Remotes)+2*len(n.Stations))
+	c := &compiler{network: n.ID}
+	size := 8 + 4*len(n.VIFs) + 3*len(n.Tunnels) + len(n.Remotes) + 2*len(n.Stations)
+	c.flows = make([]flow.Flow, 0, size)
+	c.fields = make([]flow.OXM, 0, 2*size)
 	if n.Learning {
 		c.learning(&n, p)
 	} else {
@@ -43,21 +45,32 @@ func Compile(n Network) ([]flow.Flow, error) {
 	return c.flows, nil
 }
 
-// compiler gathers flows. Values that many of them have are made once: making
-// them is most of what a large network costs.
+// compiler gathers flows. Values that many of them have are made once, and the
+// lists in them are parts of large ones: making them is most of what a large
+// network costs.
 type compiler struct {
 	network uint32
 	flows   []flow.Flow
 
-	masks   []maskedOXM                // of the metadata
-	outs    map[uint32]flow.Action     // by port
-	remotes map[netip.Addr]flow.Action // that set tun_dst
-	key     keyed
+	fields  []flow.OXM    // of matches
+	actions []flow.Action // of lists
+
+	masks []maskedOXM // of the metadata
+	marks []marked
+	key   keyed
 }
 
 type maskedOXM struct {
 	bits, mask uint64
 	oxm        flow.OXM
+}
+
+// marked is what a flow of table 0 does that writes bits to the metadata and
+// goes on.
+type marked struct {
+	bits uint64
+	next uint8
+	do   []flow.Action
 }
 
 // keyed is a tunnel's key, matched and set.
@@ -67,65 +80,67 @@ type keyed struct {
 	set flow.Action
 }
 
-func newCompiler(network uint32) *compiler {
-	return &compiler{network: network, outs: map[uint32]flow.Action{}, remotes: map[netip.Addr]flow.Action{}}
-}
-
 func (c *compiler) add(table uint8, priority uint16, r Reason, m flow.Match, actions ...flow.Action) {
 	c.flows = append(c.flows, flow.Flow{
 		Table: table, Priority: priority, Cookie: Cookie(c.network, r), Match: m, Actions: actions,
 	})
 }
 
+// match is flow.NewMatch without memory of its own.
+func (c *compiler) match(fields ...flow.OXM) flow.Match {
+	if cap(c.fields)-len(c.fields) < len(fields) {
+		c.fields = make([]flow.OXM, 0, max(slab, len(fields)))
+	}
+	from := len(c.fields)
+	c.fields = flow.AppendMatch(c.fields, fields...)
+	return flow.Match(c.fields[from:len(c.fields):len(c.fields)])
+}
+
+// slab is of how many parts a large list is at least.
+const slab = 64
+
 // metadata matches the network's frames; maskAll with or without fromTunnel
 // those from VIFs or from tunnels.
 func (c *compiler) metadata(bits, mask uint64) flow.OXM {
-	for _, m := range c.masks {
-		if m.bits == bits && m.mask == mask {
+	for i := range c.masks {
+		if m := &c.masks[i]; m.bits == bits && m.mask == mask {
 			return m.oxm
 		}
 	}
-	x := flow.MatchMetadata(uint64(c.network)|bits, mask)
+	x := flow.NewMatch(flow.MatchMetadata(uint64(c.network)|bits, mask))[0]
 	c.masks = append(c.masks, maskedOXM{bits, mask, x})
 	return x
 }
 
+// mark writes the network and bits to the metadata, and goes on in a table.
+func (c *compiler) mark(bits uint64, next uint8) []flow.Action {
+	for i := range c.marks {
+		if m := &c.marks[i]; m.bits == bits && m.next == next {
+			return m.do
+		}
+	}
+	do := []flow.Action{flow.WriteMetadata{Value: uint64(c.network) | bits, Mask: maskAll | bits}, flow.GotoTable{Table: next}}
+	c.marks = append(c.marks, marked{bits, next, do})
+	return do
+}
+
 // tunnelKey returns what matches and sets a tunnel's key. A network has one.
-func (c *compiler) tunnelKey(key uint64) keyed {
+func (c *compiler) tunnelKey(key uint64) *keyed {
 	if c.key.key != key {
 		x := flow.MatchTunnelID(key)
 		c.key = keyed{key, x, flow.SetField{OXM: x}}
 	}
-	return c.key
-}
-
-// output sends to a port.
-func (c *compiler) output(port uint32) flow.Action {
-	a, ok := c.outs[port]
-	if !ok {
-		a = flow.Output{Port: port}
-		c.outs[port] = a
-	}
-	return a
-}
-
-// setRemote sets the peer to which a tunnel sends.
-func (c *compiler) setRemote(peer netip.Addr) flow.Action {
-	a, ok := c.remotes[peer]
-	if !ok {
-		a = flow.SetField{OXM: matchHost(byFamily(peer, flow.TunDst, flow.TunIPv6Dst), peer)}
-		c.remotes[peer] = a
-	}
-	return a
+	return &c.key
 }
 
 // with returns a match of all fields of several lists.
-func with(lists ...[]flow.OXM) flow.Match {
-	var all []flow.OXM
+func (c *compiler) with(lists ...[]flow.OXM) flow.Match {
+	var room [8]flow.OXM
+	all := room[:0]
 	for _, list := range lists {
 		all = append(all, list...)
 	}
-	return flow.NewMatch(all...)
+	return c.match(all...)
 }
 
 // Protocols as matches have them.

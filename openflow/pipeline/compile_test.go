@@ -89,7 +89,7 @@ func TestLargestFits(t *testing.T) {
 		network func(int) pipeline.Network
 	}{"ports": {4080, crowd}, "peers": {2039, peers}} {
 		for _, f := range compiled(t, []pipeline.Network{c.network(c.largest)}) {
-			if _, err := wire.EncodeBundleMod(wire.Mod{Command: wire.Add, Flow: f}, 1, 1); err != nil {
+			if _, err := wire.EncodeBundleMod(wire.Mod{Command: wire.Add, Flow: &f}, 1, 1); err != nil {
 				t.Errorf("%s: %s with %d actions: %v", name, pipeline.ReasonOf(f.Cookie), len(f.Actions), err)
 			}
 		}

@@ -16,12 +16,12 @@ func (c *compiler) flood(n *Network, p *ports) {
 	if len(p.vifs) == 0 {
 		return // nothing comes from a VIF, and nothing goes to one
 	}
-	c.add(TableFlood, prioFlood, FloodFromVIF, flow.NewMatch(c.metadata(0, maskAll)), c.outputs(p.vifs, p.sending)...)
-	if len(p.tunnels) > 0 {
-		c.add(TableFlood, prioFlood, FloodFromTunnel, flow.NewMatch(c.metadata(fromTunnel, maskAll)), c.outputs(p.vifs, nil)...)
-	}
 	if n.DropBroadcast {
 		c.stayHome(n, p)
+	}
+	c.add(TableFlood, prioFlood, FloodFromVIF, c.match(c.metadata(0, maskAll)), c.outputs(p.vifs, p.sending)...)
+	if len(p.tunnels) > 0 {
+		c.add(TableFlood, prioFlood, FloodFromTunnel, c.match(c.metadata(fromTunnel, maskAll)), c.outputs(p.vifs, nil)...)
 	}
 }
 
@@ -31,7 +31,7 @@ type service struct {
 	ask, tell [][]flow.OXM
 	bit       uint64 // of the metadata: from a tunnel behind which one serves
 	vif       func(VIF) bool
-	tunnel    func(Tunnel) bool
+	tunnel    func(*Tunnel) bool
 }
 
 func services() []service {
@@ -41,22 +41,22 @@ func services() []service {
 			tell:   [][]flow.OXM{udp(etherTypeIPv4, 67, 68), udp(etherTypeIPv6, 547, 546)},
 			bit:    fromDHCP,
 			vif:    func(v VIF) bool { return v.DHCPServer },
-			tunnel: func(t Tunnel) bool { return t.DHCPServer },
+			tunnel: func(t *Tunnel) bool { return t.DHCPServer },
 		}, {
 			ask:    [][]flow.OXM{icmpv6(routerSolicitation)},
 			tell:   [][]flow.OXM{icmpv6(routerAdvertisement)},
 			bit:    fromRouter,
 			vif:    func(v VIF) bool { return v.Router },
-			tunnel: func(t Tunnel) bool { return t.Router },
+			tunnel: func(t *Tunnel) bool { return t.Router },
 		},
 	}
 }
 
 // stayHome keeps broadcast and multicast on the host, but for services.
 func (c *compiler) stayHome(n *Network, p *ports) {
-	c.add(TableFlood, prioHome, FloodHome, flow.NewMatch(c.metadata(0, maskAll), group()), c.outputs(p.vifs, nil)...)
+	c.add(TableFlood, prioHome, FloodHome, c.match(c.metadata(0, maskAll), group()), c.outputs(p.vifs, nil)...)
 	if len(p.tunnels) > 0 {
-		c.add(TableFlood, prioHome, FloodDrop, flow.NewMatch(c.metadata(fromTunnel, maskAll), group()))
+		c.add(TableFlood, prioHome, FloodDrop, c.match(c.metadata(fromTunnel, maskAll), group()))
 	}
 	for _, s := range services() {
 		var servers []uint32
@@ -78,11 +78,11 @@ func (c *compiler) questions(p *ports, s service, servers []uint32) {
 	for _, ask := range s.ask {
 		if len(ways) > 0 {
 			c.add(TableFlood, prioDiscovery, DiscoveryFromVIF,
-				with([]flow.OXM{c.metadata(0, maskAll), group()}, ask), c.outputs(p.vifs, ways)...)
+				c.with([]flow.OXM{c.metadata(0, maskAll), group()}, ask), c.outputs(p.vifs, ways)...)
 		}
 		if len(p.tunnels) > 0 && len(servers) > 0 {
 			c.add(TableFlood, prioDiscovery, DiscoveryFromTunnel,
-				with([]flow.OXM{c.metadata(fromTunnel, maskAll), group()}, ask), c.outputs(servers, nil)...)
+				c.with([]flow.OXM{c.metadata(fromTunnel, maskAll), group()}, ask), c.outputs(servers, nil)...)
 		}
 	}
 }
@@ -95,12 +95,12 @@ func (c *compiler) announcements(p *ports, s service, servers []uint32) {
 		if len(p.sending) > 0 {
 			for _, port := range servers {
 				in := []flow.OXM{flow.MatchInPort(port), group()}
-				c.add(TableFlood, prioServer, ServiceFromVIF, with(in, tell), c.outputs(p.vifs, p.sending)...)
+				c.add(TableFlood, prioServer, ServiceFromVIF, c.with(in, tell), c.outputs(p.vifs, p.sending)...)
 			}
 		}
 		if told {
 			from := []flow.OXM{c.metadata(fromTunnel|s.bit, maskAll|s.bit), group()}
-			c.add(TableFlood, prioServer, ServiceFromTunnel, with(from, tell), c.outputs(p.vifs, nil)...)
+			c.add(TableFlood, prioServer, ServiceFromTunnel, c.with(from, tell), c.outputs(p.vifs, nil)...)
 		}
 	}
 }

@@ -63,23 +63,23 @@ func (c *compiler) learning(n *Network, p *ports) {
 	normal := flow.Output{Port: flow.PortNormal}
 	for _, v := range n.VIFs {
 		for _, match := range pluginGroups() {
-			c.add(TableClassify, prioLearnVIF, LearnVIF, with([]flow.OXM{flow.MatchInPort(v.OFPort)}, match), normal)
+			c.add(TableClassify, prioLearnVIF, LearnVIF, c.with([]flow.OXM{flow.MatchInPort(v.OFPort)}, match), normal)
 		}
 	}
 	if len(p.vifs) > 0 {
 		for _, match := range pluginGroups() {
-			c.add(TableClassify, prioLearnVIFs, LearnToVIFs, flow.NewMatch(match...), c.outputs(p.vifs, nil)...)
+			c.add(TableClassify, prioLearnVIFs, LearnToVIFs, c.match(match...), c.outputs(p.vifs, nil)...)
 		}
 	}
 	for _, t := range p.tunnels {
 		c.lastWord(t.OFPort)
 		in := flow.MatchInPort(t.OFPort)
 		if n.Protected {
-			c.add(TableClassify, prioLearnTunnel, LearnTunnel, flow.NewMatch(in), normal)
+			c.add(TableClassify, prioLearnTunnel, LearnTunnel, c.match(in), normal)
 			continue
 		}
-		c.add(TableClassify, prioLearnEcho, LearnEcho, flow.NewMatch(in, flow.MatchEthType(etherTypeMPLS), flow.Exact(flow.MPLSLabel, echoLabel)))
-		c.add(TableClassify, prioLearnTunnel, LearnTunnel, flow.NewMatch(in), flow.GotoTable{Table: TableLookup})
+		c.add(TableClassify, prioLearnEcho, LearnEcho, c.match(in, flow.MatchEthType(etherTypeMPLS), flow.Exact(flow.MPLSLabel, echoLabel)))
+		c.add(TableClassify, prioLearnTunnel, LearnTunnel, c.match(in), flow.GotoTable{Table: TableLookup})
 	}
 	if len(p.tunnels) > 0 && !n.Protected {
 		c.learnQuietly(p)
@@ -89,17 +89,15 @@ func (c *compiler) learning(n *Network, p *ports) {
 // learnQuietly sends what tunnels bring to VIFs, and has the switch learn.
 func (c *compiler) learnQuietly(p *ports) {
 	bit := [6]byte{0x01}
-	c.add(TableClassify, prioLearnSource, GroupSource, flow.NewMatch(flow.MatchEthSrcMasked(bit, bit)))
+	c.add(TableClassify, prioLearnSource, GroupSource, c.match(flow.MatchEthSrcMasked(bit, bit)))
 	learn := []flow.Action{
 		flow.Move{Src: flow.Whole(flow.EthSrc), Dst: flow.Whole(flow.EthDst)},
 		flow.PushMPLS{EtherType: etherTypeMPLS},
 		flow.SetField{OXM: flow.Exact(flow.MPLSLabel, echoLabel)},
 		flow.Output{Port: flow.PortNormal},
 	}
-	for _, mac := range p.macs() {
-		if local := p.local[mac]; len(local) > 0 {
-			c.add(TableLookup, prioUnicast, UnicastLocal, flow.NewMatch(flow.MatchEthDst(mac)), append(c.outputs(local, nil), learn...)...)
-		}
+	for here := range byMAC(p.local) {
+		c.add(TableLookup, prioUnicast, UnicastLocal, c.match(flow.MatchEthDst(here[0].mac)), append(c.send(p, here, nil), learn...)...)
 	}
 	c.add(TableLookup, prioFlood, FloodFromTunnel, nil, append(c.outputs(p.vifs, nil), learn...)...)
 }

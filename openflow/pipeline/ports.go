@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"iter"
 	"net/netip"
 	"slices"
+
+	"ovsmesh/openflow/flow"
 )
 
 // maxPort is the highest port number that is not reserved, OpenFlow 1.3.5
@@ -16,12 +19,60 @@ const maxPort = 0xffffff00
 // is.
 type ports struct {
 	vifs    []uint32
-	tunnels []Tunnel // all
-	sending []Tunnel // those that frames are sent to
-	local   map[[6]byte][]uint32
-	remote  map[[6]byte][]Tunnel
+	tunnels []way  // all
+	sending []way  // those that frames are sent to
+	local   []spot // at a port
+	remote  []spot // at a place in tunnels
 
 	stations stations
+}
+
+// way is a tunnel with what flows match and do of it: most are in several.
+type way struct {
+	Tunnel
+	in, from flow.OXM    // its port, and its peer where that tells it from others
+	out, to  flow.Action // likewise
+}
+
+// spot is a place where an address is.
+type spot struct {
+	mac [6]byte
+	at  uint32
+}
+
+func (s spot) compare(o spot) int {
+	return cmp.Or(bytes.Compare(s.mac[:], o.mac[:]), cmp.Compare(s.at, o.at))
+}
+
+// where returns all spots of an address in a sorted list.
+func where(list []spot, mac [6]byte) []spot {
+	from, found := slices.BinarySearchFunc(list, spot{mac: mac}, spot.compare)
+	if !found && (from == len(list) || list[from].mac != mac) {
+		return nil
+	}
+	return list[from : from+sameMAC(list[from:])]
+}
+
+// byMAC goes through a sorted list by address.
+func byMAC(list []spot) iter.Seq[[]spot] {
+	return func(yield func([]spot) bool) {
+		for len(list) > 0 {
+			n := sameMAC(list)
+			if !yield(list[:n]) {
+				return
+			}
+			list = list[n:]
+		}
+	}
+}
+
+// sameMAC returns how many of the first spots are of one address.
+func sameMAC(list []spot) int {
+	n := 1
+	for n < len(list) && list[n].mac == list[0].mac {
+		n++
+	}
+	return n
 }
 
 // check looks at everything that would make wrong flows of n, and returns its
@@ -44,22 +95,18 @@ func (n *Network) check() (*ports, error) {
 }
 
 func (n *Network) ports() (*ports, error) {
-	p := &ports{local: make(map[[6]byte][]uint32, len(n.VIFs)), remote: make(map[[6]byte][]Tunnel, len(n.Remotes))}
-	seen := make(map[uint32]bool, len(n.VIFs))
-	for _, v := range n.VIFs {
+	p := &ports{vifs: make([]uint32, 0, len(n.VIFs))}
+	for i := range n.VIFs {
+		v := &n.VIFs[i]
 		if err := usable(v.OFPort); err != nil {
 			return nil, err
 		}
-		if seen[v.OFPort] {
-			return nil, fmt.Errorf("ofport %d twice", v.OFPort)
-		}
-		seen[v.OFPort] = true
 		p.vifs = append(p.vifs, v.OFPort)
 		for _, mac := range v.MACs {
 			if err := individual(mac); err != nil {
 				return nil, fmt.Errorf("ofport %d: %w", v.OFPort, err)
 			}
-			p.local[mac] = append(p.local[mac], v.OFPort)
+			p.local = append(p.local, spot{mac, v.OFPort})
 		}
 		for _, a := range v.Allowed {
 			if err := individual(a.MAC); err != nil {
@@ -67,11 +114,19 @@ func (n *Network) ports() (*ports, error) {
 			}
 		}
 	}
-	if err := n.takeTunnels(p, seen); err != nil {
+	slices.Sort(p.vifs)
+	for i, port := range p.vifs {
+		if i > 0 && p.vifs[i-1] == port {
+			return nil, fmt.Errorf("ofport %d twice", port)
+		}
+	}
+	places, err := p.takeTunnels(n.Tunnels)
+	if err != nil {
 		return nil, err
 	}
-	single := make([]Tunnel, 0, len(n.Remotes)) // most are behind one tunnel
-	for _, r := range n.Remotes {
+	p.remote = make([]spot, 0, len(n.Remotes))
+	for i := range n.Remotes {
+		r := &n.Remotes[i]
 		if err := individual(r.MAC); err != nil {
 			return nil, fmt.Errorf("remote %w", err)
 		}
@@ -79,57 +134,101 @@ func (n *Network) ports() (*ports, error) {
 			if at < 0 || at >= len(n.Tunnels) {
 				return nil, fmt.Errorf("remote %s behind tunnel %d of %d", macText(r.MAC), at, len(n.Tunnels))
 			}
-			t := n.Tunnels[at].canonical()
-			switch {
-			case t.ReceiveOnly:
-			case len(r.Via) == 1 && p.remote[r.MAC] == nil:
-				single = append(single, t)
-				p.remote[r.MAC] = single[len(single)-1 : len(single) : len(single)]
-			default:
-				p.remote[r.MAC] = append(p.remote[r.MAC], t)
+			if !n.Tunnels[at].ReceiveOnly {
+				p.remote = append(p.remote, spot{r.MAC, places[at]})
 			}
 		}
 	}
+	p.local, p.remote = sortSpots(p.local), sortSpots(p.remote)
 	p.share(n.VIFs)
-	p.sort()
 	return p, p.fit()
 }
 
-// takeTunnels takes n's tunnels. A port may be that of several, if what arrives
-// tells them apart.
-func (n *Network) takeTunnels(p *ports, vifs map[uint32]bool) error {
-	type way struct {
-		port   uint32
-		key    uint64
-		remote netip.Addr
+func sortSpots(list []spot) []spot {
+	if !slices.IsSortedFunc(list, spot.compare) {
+		slices.SortFunc(list, spot.compare)
 	}
-	seen := make(map[way]bool, len(n.Tunnels))
-	for _, t := range n.Tunnels {
-		t = t.canonical()
+	return slices.Compact(list)
+}
+
+// takeTunnels takes a network's tunnels, and returns where each has come to be.
+// A port may be that of several, if what arrives tells them apart.
+func (p *ports) takeTunnels(list []Tunnel) ([]uint32, error) {
+	p.tunnels = make([]way, len(list))
+	order := make([]uint32, len(list))
+	for i, t := range list {
+		t.Remote = plain(t.Remote)
 		if err := usable(t.OFPort); err != nil {
-			return err
+			return nil, err
 		}
-		all, one := way{t.OFPort, t.Key, netip.Addr{}}, way{t.OFPort, t.Key, t.Remote}
-		switch {
-		case vifs[t.OFPort], seen[one] && t.Key == 0 && !t.Remote.IsValid():
-			return fmt.Errorf("ofport %d twice", t.OFPort)
-		case seen[one]:
-			return fmt.Errorf("ofport %d twice with key %d and peer %s", t.OFPort, t.Key, t.Remote)
-		case t.Remote.IsValid() && seen[all]:
-			return fmt.Errorf("ofport %d with key %d is for one peer, and for %s", t.OFPort, t.Key, t.Remote)
+		if _, vif := slices.BinarySearch(p.vifs, t.OFPort); vif {
+			return nil, fmt.Errorf("ofport %d twice", t.OFPort)
 		}
-		seen[one] = true
-		p.tunnels = append(p.tunnels, t)
-		if !t.ReceiveOnly {
-			p.sending = append(p.sending, t)
-		}
+		p.tunnels[i].Tunnel = t
+		order[i] = uint32(i)
 	}
-	for _, t := range p.tunnels {
-		if t.Key != 0 && seen[way{t.OFPort, 0, netip.Addr{}}] {
-			return fmt.Errorf("ofport %d is the network's own, and has key %d", t.OFPort, t.Key)
+	if err := p.apart(order); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(order, func(a, b uint32) int { return compareTunnels(&p.tunnels[a].Tunnel, &p.tunnels[b].Tunnel) })
+	sorted, places, all := make([]way, len(order)), make([]uint32, len(order)), true
+	for i, from := range order {
+		sorted[i].Tunnel = p.tunnels[from].Tunnel
+		places[from] = uint32(i)
+		all = all && !sorted[i].ReceiveOnly
+	}
+	for i := range sorted {
+		if i > 0 && sorted[i-1].OFPort == sorted[i].OFPort {
+			sorted[i].in, sorted[i].out = sorted[i-1].in, sorted[i-1].out
 		}
-		if t.Remote.IsValid() && seen[way{t.OFPort, t.Key, netip.Addr{}}] {
+		sorted[i].prepare()
+	}
+	p.tunnels, p.sending = sorted, sorted
+	if !all {
+		p.sending = through(sorted, func(t *Tunnel) bool { return !t.ReceiveOnly })
+	}
+	return places, nil
+}
+
+// prepare makes what is not there yet of what flows match and do.
+func (w *way) prepare() {
+	if w.out == nil {
+		w.in, w.out = flow.MatchInPort(w.OFPort), flow.Output{Port: w.OFPort}
+	}
+	if w.Remote.IsValid() {
+		w.from = matchHost(byFamily(w.Remote, flow.TunSrc, flow.TunIPv6Src), w.Remote)
+		w.to = flow.SetField{OXM: flow.Exact(byFamily(w.Remote, flow.TunDst, flow.TunIPv6Dst), w.from.Value)}
+	}
+}
+
+// apart reports, as an error, tunnels that nothing tells apart in what arrives.
+// It sorts order, the tunnels' places, by port.
+func (p *ports) apart(order []uint32) error {
+	at := func(i int) *Tunnel { return &p.tunnels[order[i]].Tunnel }
+	slices.SortFunc(order, func(a, b uint32) int {
+		s, t := &p.tunnels[a].Tunnel, &p.tunnels[b].Tunnel
+		return cmp.Or(cmp.Compare(s.OFPort, t.OFPort), cmp.Compare(s.Key, t.Key), s.Remote.Compare(t.Remote))
+	})
+	own, wide := 0, 0 // the first of a port, and of its key: what matches least comes first
+	for i := 1; i < len(order); i++ {
+		t := at(i)
+		if at(own).OFPort != t.OFPort {
+			own, wide = i, i
+			continue
+		}
+		if at(wide).Key != t.Key {
+			wide = i
+		}
+		first, last := at(wide), at(i-1)
+		switch {
+		case t.Key == 0 && !t.Remote.IsValid():
+			return fmt.Errorf("ofport %d twice", t.OFPort)
+		case wide < i && last.Remote == t.Remote:
+			return fmt.Errorf("ofport %d twice with key %d and peer %s", t.OFPort, t.Key, t.Remote)
+		case wide < i && !first.Remote.IsValid():
 			return fmt.Errorf("ofport %d with key %d is for one peer, and for %s", t.OFPort, t.Key, t.Remote)
+		case t.Key != 0 && at(own).Key == 0 && !at(own).Remote.IsValid():
+			return fmt.Errorf("ofport %d is the network's own, and has key %d", t.OFPort, t.Key)
 		}
 	}
 	return nil
@@ -176,46 +275,33 @@ func macText(mac [6]byte) string {
 // own, if that is known of somebody: one of them has it now, and nobody here
 // knows which. An address of which nobody is known to be the owner is flooded.
 func (p *ports) share(vifs []VIF) {
-	type claim struct {
-		mac  [6]byte
-		port uint32
-	}
-	var claims []claim
-	for _, v := range vifs {
-		for _, a := range v.Allowed {
-			if a.MAC != [6]byte{} && (len(p.local[a.MAC]) > 0 || len(p.remote[a.MAC]) > 0) {
-				claims = append(claims, claim{a.MAC, v.OFPort})
+	var claims []spot
+	for i := range vifs {
+		for _, a := range vifs[i].Allowed {
+			if a.MAC != [6]byte{} && p.has(a.MAC) {
+				claims = append(claims, spot{a.MAC, vifs[i].OFPort})
 			}
 		}
 	}
-	for _, c := range claims {
-		p.local[c.mac] = append(p.local[c.mac], c.port)
+	if len(claims) > 0 {
+		p.local = sortSpots(append(p.local, claims...))
 	}
 }
 
-func (p *ports) sort() {
-	slices.Sort(p.vifs)
-	slices.SortFunc(p.tunnels, compareTunnels)
-	slices.SortFunc(p.sending, compareTunnels)
-	for mac, list := range p.local {
-		slices.Sort(list)
-		p.local[mac] = slices.Compact(list)
-	}
-	for mac, list := range p.remote {
-		slices.SortFunc(list, compareTunnels)
-		p.remote[mac] = slices.CompactFunc(list, func(a, b Tunnel) bool { return compareTunnels(a, b) == 0 })
-	}
+// has reports whether it is known where an address is.
+func (p *ports) has(mac [6]byte) bool {
+	return len(where(p.local, mac)) > 0 || len(where(p.remote, mac)) > 0
 }
 
 // compareTunnels puts those first for which less is set in a frame, so that
 // nothing has to be unset: own ports, shared ones, then by peer, IPv6 before
 // IPv4, which counts where both are set.
-func compareTunnels(a, b Tunnel) int {
+func compareTunnels(a, b *Tunnel) int {
 	return cmp.Or(cmp.Compare(a.rank(), b.rank()), cmp.Compare(a.Key, b.Key),
 		cmp.Compare(a.OFPort, b.OFPort), a.Remote.Compare(b.Remote))
 }
 
-func (t Tunnel) rank() int {
+func (t *Tunnel) rank() int {
 	switch {
 	case !t.Remote.IsValid():
 		return 0
@@ -225,24 +311,17 @@ func (t Tunnel) rank() int {
 	return 2
 }
 
-func (t Tunnel) canonical() Tunnel {
-	t.Remote = plain(t.Remote)
-	return t
-}
-
 // macs returns all addresses of the network, sorted.
 func (p *ports) macs() [][6]byte {
 	list := make([][6]byte, 0, len(p.local)+len(p.remote))
-	for mac := range p.local {
-		list = append(list, mac)
+	for _, s := range p.local {
+		list = append(list, s.mac)
 	}
-	for mac := range p.remote {
-		if _, too := p.local[mac]; !too {
-			list = append(list, mac)
-		}
+	for _, s := range p.remote {
+		list = append(list, s.mac)
 	}
 	sortMACs(list)
-	return list
+	return slices.Compact(list)
 }
 
 func sortMACs(list [][6]byte) {

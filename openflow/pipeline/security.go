@@ -98,11 +98,11 @@ func (c *compiler) security(n *Network, p *ports) {
 	for _, st := range n.Stations {
 		ip := plain(st.IP)
 		for _, match := range asSource(ip) {
-			c.add(TableSecurity, prioStolenIP, Stolen, with([]flow.OXM{c.metadata(0, maskNetwork)}, match))
+			c.add(TableSecurity, prioStolenIP, Stolen, c.with([]flow.OXM{c.metadata(0, maskNetwork)}, match))
 		}
 		if ip.Is6() {
 			c.add(TableAddresses, prioStolenTarget, Stolen,
-				with([]flow.OXM{c.metadata(0, maskNetwork), matchHost(flow.NDTarget, ip)}, icmpv6(neighborAdvertisement)))
+				c.with([]flow.OXM{c.metadata(0, maskNetwork), matchHost(flow.NDTarget, ip)}, icmpv6(neighborAdvertisement)))
 		}
 	}
 }
@@ -111,10 +111,10 @@ func (c *compiler) security(n *Network, p *ports) {
 func (c *compiler) pass(s sender, priority uint16, match ...flow.OXM) {
 	next := flow.GotoTable{Table: TableAddresses}
 	if len(s.macs) == 0 {
-		c.add(TableSecurity, priority, Security, with([]flow.OXM{s.in}, match), next)
+		c.add(TableSecurity, priority, Security, c.with([]flow.OXM{s.in}, match), next)
 	}
 	for _, mac := range s.macs {
-		c.add(TableSecurity, priority, Security, with([]flow.OXM{s.in, flow.MatchEthSrc(mac)}, match), next)
+		c.add(TableSecurity, priority, Security, c.with([]flow.OXM{s.in, flow.MatchEthSrc(mac)}, match), next)
 	}
 }
 
@@ -132,7 +132,7 @@ func asSource(ip netip.Addr) [][]flow.OXM {
 // and from the link-local addresses of its MACs (RFC 4291 appendix A).
 func (c *compiler) strict(s sender) {
 	drop := func(table uint8, priority uint16, match []flow.OXM) {
-		c.add(table, priority, SecurityDrop, with([]flow.OXM{s.in}, match))
+		c.add(table, priority, SecurityDrop, c.with([]flow.OXM{s.in}, match))
 	}
 	drop(TableSecurity, prioIPDrop, []flow.OXM{arp()})
 	drop(TableSecurity, prioNDDrop, icmpv6(neighborSolicitation))
@@ -174,7 +174,7 @@ func (c *compiler) strictIPv6(s sender, mac [6]byte) {
 		c.pass(s, prioIP, ipv6(), src)
 		for _, ll := range ownOrNone(mac) {
 			c.pass(s, prioND, append(icmpv6(neighborSolicitation), src, flow.Exact(flow.NDSLL, ll))...)
-			c.add(TableAddresses, prioTarget, Security, with(
+			c.add(TableAddresses, prioTarget, Security, c.with(
 				[]flow.OXM{s.in, flow.MatchEthSrc(mac), matchHost(flow.NDTarget, ip), flow.Exact(flow.NDTLL, ll)},
 				icmpv6(neighborAdvertisement)), flow.GotoTable{Table: TableLookup})
 		}
@@ -212,7 +212,7 @@ func (c *compiler) owned(p *ports, v *VIF, s sender) {
 		}
 		if ip.Is6() {
 			c.add(TableAddresses, prioTarget, Security,
-				with([]flow.OXM{s.in, matchHost(flow.NDTarget, ip)}, icmpv6(neighborAdvertisement)),
+				c.with([]flow.OXM{s.in, matchHost(flow.NDTarget, ip)}, icmpv6(neighborAdvertisement)),
 				flow.GotoTable{Table: TableLookup})
 		}
 	}
@@ -251,7 +251,7 @@ func (c *compiler) stolenMACs(n *Network, p *ports) {
 	for _, mac := range distinct(known) {
 		if !open[mac] {
 			c.add(TableSecurity, prioStolenMAC, Stolen,
-				flow.NewMatch(c.metadata(anyMAC, maskNetwork|anyMAC), flow.MatchEthSrc(mac)))
+				c.match(c.metadata(anyMAC, maskNetwork|anyMAC), flow.MatchEthSrc(mac)))
 		}
 	}
 }

@@ -69,7 +69,7 @@ func TestSwitchTakesGoldensByWire(t *testing.T) {
 		want := compiled(t, networks, bases()[name])
 		s.OFCtl("del-flows", s.BridgeSocket("br0"))
 		for _, f := range want {
-			tell(t, conn)(wire.EncodeFlowMod(wire.Mod{Command: wire.Add, Flow: f}, 2))
+			tell(t, conn)(wire.EncodeFlowMod(wire.Mod{Command: wire.Add, Flow: &f}, 2))
 		}
 		tell(t, conn)(wire.EncodeFlowRequest(3, wire.FlowRequest{Table: wire.AllTables}))
 		var got []flow.Flow

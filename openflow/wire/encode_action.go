@@ -129,7 +129,7 @@ func appendAction(b []byte, a flow.Action) ([]byte, error) {
 			return nil, fmt.Errorf("%s: OpenFlow 1.3 has no set_field with a mask", a)
 		}
 		start := len(b)
-		b, err := appendOXM(append(b, 0, actionSetField, 0, 0), a.OXM)
+		b, err := appendOXM(append(b, 0, actionSetField, 0, 0), &a.OXM)
 		if err != nil {
 			return nil, err
 		}

@@ -35,10 +35,10 @@ func (c Command) String() string {
 	return fmt.Sprintf("command %d", uint8(c))
 }
 
-// Mod is one change of a flow table.
+// Mod is one change of a flow table. The flow is not changed.
 type Mod struct {
 	Command Command
-	Flow    flow.Flow
+	Flow    *flow.Flow
 }
 
 // String returns the command and the flow in the syntax of ovs-ofctl(8).
@@ -65,7 +65,7 @@ const usualMod = 256
 // to switches these are by far the most, so they are laid out by hand.
 func appendFlowMod(b []byte, mod Mod, xid uint32) ([]byte, error) {
 	start := len(b)
-	f := &mod.Flow
+	f := mod.Flow
 	b = appendHeader(b, TypeFlowMod, xid)
 	b = binary.BigEndian.AppendUint64(b, f.Cookie)
 	switch mod.Command {
@@ -114,13 +114,19 @@ func setLength(what string, b []byte, start int) ([]byte, error) {
 func appendMatch(b []byte, m flow.Match) ([]byte, error) {
 	start := len(b)
 	b = append(b, 0, matchTypeOXM, 0, 0)
-	for _, x := range wireOrder(m) {
-		var err error
-		if b, err = appendOXM(b, x); err != nil {
-			return nil, err
-		}
-		if len(b)-start > MaxMessage-flowModLen {
-			return nil, fmt.Errorf("match: %w", ErrTooLong)
+	for r, done := 0, 0; r < ranks && done < len(m); r++ {
+		for i := range m {
+			if rank(m[i].Field) != r {
+				continue
+			}
+			done++
+			var err error
+			if b, err = appendOXM(b, &m[i]); err != nil {
+				return nil, err
+			}
+			if len(b)-start > MaxMessage-flowModLen {
+				return nil, fmt.Errorf("match: %w", ErrTooLong)
+			}
 		}
 	}
 	n := len(b) - start
@@ -135,7 +141,7 @@ func pad(b []byte, start int) []byte {
 }
 
 // appendOXM appends a match field, OpenFlow 1.3.5 §A.2.3.2.
-func appendOXM(b []byte, x flow.OXM) ([]byte, error) {
+func appendOXM(b []byte, x *flow.OXM) ([]byte, error) {
 	n := len(x.Value) + len(x.Mask)
 	if x.Field.Class == classExperimenter {
 		n += 4

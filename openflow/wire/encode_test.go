@@ -17,13 +17,13 @@ func basic(id uint8, value string) flow.OXM {
 }
 
 // broadcastDrop is what the old plugin installs for a tunnel on port 3.
-var broadcastDrop = Mod{Command: Add, Flow: flow.Flow{
+var broadcastDrop = Mod{Command: Add, Flow: &flow.Flow{
 	Priority: 1000,
 	Match:    flow.NewMatch(basic(3, "\xff\xff\xff\xff\xff\xff"), basic(0, "\x00\x00\x00\x03")),
 }}
 
 // everything has each kind of action, in their order, and fields of each class.
-var everything = Mod{Command: Add, Flow: flow.Flow{
+var everything = Mod{Command: Add, Flow: &flow.Flow{
 	Table: 7, Priority: 1200, Cookie: 0x0123456789abcdef, IdleTimeout: 10, HardTimeout: 20, Flags: 1,
 	Match: flow.NewMatch(
 		basic(5, "\x08\x00"),
@@ -126,8 +126,8 @@ func goldenFile(t *testing.T, name, got string) {
 }
 
 func TestEncodeRefuses(t *testing.T) {
-	oxm := func(x flow.OXM) Mod { return Mod{Flow: flow.Flow{Match: flow.Match{x}}} }
-	do := func(a ...flow.Action) Mod { return Mod{Flow: flow.Flow{Actions: a}} }
+	oxm := func(x flow.OXM) Mod { return Mod{Flow: &flow.Flow{Match: flow.Match{x}}} }
+	do := func(a ...flow.Action) Mod { return Mod{Flow: &flow.Flow{Actions: a}} }
 	outputs := make([]flow.Action, 5000)
 	for i := range outputs {
 		outputs[i] = flow.Output{Port: uint32(i)}
@@ -138,7 +138,7 @@ func TestEncodeRefuses(t *testing.T) {
 		mod  Mod
 		want string
 	}{
-		{"unknown command", Mod{Command: 9}, "unknown command 9"},
+		{"unknown command", Mod{Command: 9, Flow: &flow.Flow{}}, "unknown command 9"},
 		{"field number", oxm(flow.OXM{Field: flow.Field{Class: classBasic, ID: 128}}), "number above 127"},
 		{"mask of another length", oxm(flow.OXM{Field: field, Value: "1234", Mask: "12"}), "mask of 2"},
 		{"value too long", oxm(flow.OXM{Field: field, Value: strings.Repeat("1", 256)}), "256 bytes"},
@@ -181,7 +181,7 @@ func TestPortModRefuses(t *testing.T) {
 
 func TestEncodeLongest(t *testing.T) {
 	// 48 bytes up to the match, 8 of it, 8 of the instruction, 16 an output.
-	var mod Mod
+	mod := Mod{Flow: &flow.Flow{}}
 	for range (MaxMessage - 48 - 8 - 8) / 16 {
 		mod.Flow.Actions = append(mod.Flow.Actions, flow.Output{Port: 1})
 	}

@@ -1,5 +1,7 @@
 package wire
 
+import "ovsmesh/openflow/flow"
+
 // DecodeFlowMod decodes a flow-mod message, OpenFlow 1.3.5 §7.3.4.1, such as
 // EncodeFlowMod makes: flows that were kept in that form are read back by it.
 // Buffer, out-port and out-group are passed over.
@@ -12,7 +14,7 @@ func DecodeFlowMod(b []byte) (Mod, error) {
 		r.fail("length %d of %d bytes", n, len(b))
 	}
 	r.skip(4) // XID
-	var m Mod
+	m := Mod{Flow: &flow.Flow{}}
 	m.Flow.Cookie = r.u64()
 	r.skip(8) // cookie mask
 	m.Flow.Table = r.u8()

@@ -39,7 +39,7 @@ func FuzzRoundTrip(f *testing.F) {
 			return
 		}
 		for _, want := range flows {
-			b, err := EncodeFlowMod(Mod{Command: Add, Flow: want}, 1)
+			b, err := EncodeFlowMod(Mod{Command: Add, Flow: &want}, 1)
 			if err != nil {
 				t.Fatalf("encode %+v: %v", want, err)
 			}
@@ -47,8 +47,8 @@ func FuzzRoundTrip(f *testing.F) {
 			if err != nil {
 				t.Fatalf("decode %x: %v", b, err)
 			}
-			if !reflect.DeepEqual(got.Flow, want) {
-				t.Errorf("sent back as %+v, was %+v", got.Flow, want)
+			if !reflect.DeepEqual(*got.Flow, want) {
+				t.Errorf("sent back as %+v, was %+v", *got.Flow, want)
 			}
 		}
 	})

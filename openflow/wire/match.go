@@ -1,9 +1,6 @@
 package wire
 
 import (
-	"cmp"
-	"slices"
-
 	"ovsmesh/openflow/flow"
 )
 
@@ -70,27 +67,21 @@ func (r *reader) match() flow.Match {
 	return m
 }
 
-// wireOrder returns the fields in the order in which a switch takes them: the
-// ones that are prerequisites of others first. Within OpenFlow's own class that
-// is the order of numbers, but for packet_type; Nicira's fields may need
-// OpenFlow's (nw_frag needs eth_type), never the other way round.
-func wireOrder(m flow.Match) flow.Match {
-	rank := func(f flow.Field) int {
-		switch {
-		case f.Class == classBasic && f.ID == fieldPacketType:
-			return 0
-		case f.Class == classBasic:
-			return 1
-		case f.Class == classExperimenter:
-			return 3
-		default:
-			return 2
-		}
+// ranks is how many ranks there are.
+const ranks = 4
+
+// rank says where in a match a switch takes a field: the ones that are
+// prerequisites of others first. Within OpenFlow's own class that is the order
+// of numbers, but for packet_type; Nicira's fields may need OpenFlow's (nw_frag
+// needs eth_type), never the other way round.
+func rank(f flow.Field) int {
+	switch {
+	case f.Class == classBasic && f.ID == fieldPacketType:
+		return 0
+	case f.Class == classBasic:
+		return 1
+	case f.Class == classExperimenter:
+		return 3
 	}
-	if slices.IsSortedFunc(m, func(a, b flow.OXM) int { return cmp.Compare(rank(a.Field), rank(b.Field)) }) {
-		return m
-	}
-	m = slices.Clone(m)
-	slices.SortStableFunc(m, func(a, b flow.OXM) int { return cmp.Compare(rank(a.Field), rank(b.Field)) })
-	return m
+	return 2
 }

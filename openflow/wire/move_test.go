@@ -35,7 +35,7 @@ func TestDecodeMove(t *testing.T) {
 			t.Errorf("%s: %s, %v; want %s", c.name, got, r.err, c.want)
 			continue
 		}
-		b, err := EncodeFlowMod(Mod{Flow: flow.Flow{Actions: got}}, 1)
+		b, err := EncodeFlowMod(Mod{Flow: &flow.Flow{Actions: got}}, 1)
 		if err != nil {
 			t.Errorf("%s: %v", c.name, err)
 			continue
