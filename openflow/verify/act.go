@@ -1,0 +1,107 @@
+package verify
+
+import "ovsmesh/openflow/flow"
+
+// doing is what the actions of a flow have done to a frame so far.
+type doing struct {
+	key      uint64 // tun_id, where it was set
+	keyed    bool
+	toSender bool // it is addressed to its own sender
+	pushed   bool // it has an MPLS label
+	labelled bool // and that is the one of echoes
+}
+
+// act follows the actions of f for the frames that may meet it; entered are
+// those that have only just come in.
+func (g *Gate) act(f *flow.Flow, r *reading, from origin, entered bool) {
+	var (
+		d     doing
+		write flow.WriteMetadata
+		next  = -1
+	)
+	for _, a := range f.Actions {
+		followed := true
+		switch a := a.(type) {
+		case flow.Output:
+			g.output(f, r, from, a.Port, &d)
+		case flow.GotoTable:
+			next = int(a.Table)
+		case flow.WriteMetadata:
+			write = a
+		case flow.SetField:
+			followed = d.set(a.OXM)
+		case flow.Move:
+			followed = d.move(a)
+		case flow.PushMPLS:
+			d.pushed = true
+		case flow.ClearActions, flow.Meter:
+		default:
+			followed = false
+		}
+		if !followed {
+			g.breach(Isolation, f, "where frames go after %s can't be told", a)
+		}
+	}
+	if next >= 0 {
+		g.pass(f, r, from, entered, write, uint8(next))
+	}
+}
+
+// set notes a field that is set. It reports false where that can't be followed.
+func (d *doing) set(x flow.OXM) bool {
+	switch x.Field {
+	case flow.TunnelID.Field():
+		d.key, d.keyed = number(x.Value), x.Mask == ""
+	case flow.MPLSLabel.Field():
+		d.labelled = d.pushed && x.Mask == "" && number(x.Value) == echoLabel
+	case flow.EthSrc.Field(), flow.EthDst.Field():
+		d.toSender = false
+	case flow.Metadata.Field(), flow.InPort.Field():
+		return false
+	}
+	return true
+}
+
+func (d *doing) move(a flow.Move) bool {
+	switch a.Dst.Field {
+	case flow.TunnelID:
+		d.keyed = false
+	case flow.EthDst:
+		d.toSender = a == flow.Move{Src: flow.Subfield{Field: flow.EthSrc, Bits: 48}, Dst: flow.Subfield{Field: flow.EthDst, Bits: 48}}
+	case flow.EthSrc:
+		d.toSender = false
+	case flow.MPLSLabel:
+		d.labelled = false
+	case flow.Metadata, flow.InPort:
+		return false
+	}
+	return true
+}
+
+// output looks at frames that leave on a port.
+func (g *Gate) output(f *flow.Flow, r *reading, from origin, port uint32, d *doing) {
+	switch port {
+	case flow.PortNormal:
+		g.normal(f, from, d)
+		return
+	case flow.PortInPort:
+		if from&(fromTunnel|elsewhere) != 0 {
+			g.breach(NoLoop, f, "%s may go back to where it came from, through a tunnel", from)
+		}
+		return
+	case r.port:
+		return // a switch sends nothing back unless IN_PORT says so
+	}
+	role := g.n.Ports.Role(port)
+	switch {
+	case role == Other || role == Host:
+		g.breach(Isolation, f, "%s may leave on port %d, which is not the network's", from, port)
+	case from&elsewhere != 0 && !g.n.Alone:
+		g.breach(Isolation, f, "%s may leave on port %d", from, port)
+	case role == VIF:
+	case from&fromTunnel != 0:
+		g.breach(NoLoop, f, "%s may leave on tunnel port %d", from&fromTunnel, port)
+	case role == Carrier && (!d.keyed || d.key != g.n.Key):
+		g.breach(Isolation, f, "%s may leave on port %d with another network's key", from, port)
+	}
+}
