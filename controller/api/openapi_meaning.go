@@ -31,6 +31,7 @@ func meanings() map[string]string {
 		"AuditFinding.host":     "The host.",
 		"AuditFinding.kind":     "The kind of difference.",
 		"AuditFinding.network":  "The network; empty where it concerns none, or all.",
+		"AuditFinding.note":     "Why it is left as it is, and what the operator can do; absent where there is nothing to say.",
 		"AuditFinding.repaired": "It has been put right meanwhile.",
 		"AuditFinding.want":     "What is wanted; empty where nothing is.",
 

@@ -40,7 +40,7 @@ func Flows(b Bridge) []Finding {
 	for i := range d.Add {
 		w := &d.Add[i]
 		if f, ok := l.foreign[w.Key()]; ok {
-			out = append(out, l.finding(ShadowedFlow, w, w.Text(), f.String(), l.shadowed(w, f)))
+			out = append(out, l.shadowFinding(l.networkName(pipeline.NetworkOf(w.Cookie)), w, f, l.shadowed(w, f)))
 			continue
 		}
 		if g := stray.take(w); g != nil {
@@ -54,26 +54,28 @@ func Flows(b Bridge) []Finding {
 			out = append(out, l.finding(UnexpectedFlow, g, "", g.Text(), unexpected(g)))
 		}
 	}
-	out = append(out, l.others()...)
+	out = append(out, l.shadows()...)
+	out = append(out, l.listed()...)
 	Sort(out)
 	return out
 }
 
 func (b *Bridge) finding(kind string, f *flow.Flow, want, got, effect string) Finding {
 	out := Finding{Host: b.Host, Bridge: b.Name, Kind: kind, Want: want, Got: got, Effect: effect}
-	if id := pipeline.NetworkOf(f.Cookie); id != 0 && b.Network != nil {
-		out.Network = b.Network(id)
-	}
+	out.Network = b.networkName(pipeline.NetworkOf(f.Cookie))
 	return out
 }
 
 // look is a bridge with its flows in order.
 type look struct {
 	Bridge
-	ours    []flow.Flow
-	held    map[flow.Key]*flow.Flow // ours
-	foreign map[flow.Key]*flow.Flow
-	done    map[task]bool // wanted flows that the switch holds, by what they do
+	ours     []flow.Flow
+	held     map[flow.Key]*flow.Flow // ours
+	foreign  map[flow.Key]*flow.Flow
+	done     map[task]bool   // wanted flows that the switch holds, by what they do
+	vifs     map[uint32]bool // ports of VMs
+	networks int             // on the bridge
+	top      *flow.Flow      // the first wanted one of table 0; nil where there is none
 }
 
 // task is what a flow does that others rely on.
@@ -84,7 +86,7 @@ type task struct {
 }
 
 func newLook(b Bridge) *look {
-	l := &look{Bridge: b, held: map[flow.Key]*flow.Flow{}, foreign: map[flow.Key]*flow.Flow{}, done: map[task]bool{}}
+	l := &look{Bridge: b, held: map[flow.Key]*flow.Flow{}, foreign: map[flow.Key]*flow.Flow{}, done: map[task]bool{}, vifs: map[uint32]bool{}}
 	for i := range b.Got {
 		g := &b.Got[i]
 		if pipeline.Owned(g.Cookie) {
@@ -94,9 +96,21 @@ func newLook(b Bridge) *look {
 			l.foreign[g.Key()] = g
 		}
 	}
+	networks := map[uint32]bool{}
 	for i := range b.Want {
 		w := &b.Want[i]
+		if id := pipeline.NetworkOf(w.Cookie); id != 0 && !networks[id] {
+			networks[id] = true
+			l.networks++
+		}
+		if w.Table == 0 && (l.top == nil || w.Priority >= l.top.Priority && w.Key().Compare(l.top.Key()) < 0) {
+			l.top = w // keys of higher priority come first
+		}
 		switch r := pipeline.ReasonOf(w.Cookie); r {
+		case pipeline.ClassifyVIF, pipeline.LearnVIF:
+			if port := inPort(w); port != 0 {
+				l.vifs[port] = true
+			}
 		case pipeline.ClassifyTunnel, pipeline.UnknownToFlood:
 			if g := l.held[w.Key()]; g != nil && g.Actions.Equal(w.Actions) {
 				l.done[task{r, pipeline.NetworkOf(w.Cookie), inPort(w)}] = true
@@ -110,28 +124,4 @@ func newLook(b Bridge) *look {
 // network and port of f.
 func (l *look) stands(r pipeline.Reason, f *flow.Flow) bool {
 	return l.done[task{r, pipeline.NetworkOf(f.Cookie), inPort(f)}]
-}
-
-// others returns what there is to say of other programs' flows. One in table 0
-// that matches everything at a priority above all of ours lets nothing reach
-// our tables.
-func (l *look) others() []Finding {
-	var top *flow.Flow
-	for i := range l.Want {
-		if w := &l.Want[i]; w.Table == 0 && (top == nil || w.Key().Compare(top.Key()) < 0) {
-			top = w // keys of higher priority come first
-		}
-	}
-	var out []Finding
-	for _, f := range l.foreign {
-		if top != nil && f.Table == 0 && len(f.Match) == 0 && f.Priority > top.Priority {
-			out = append(out, Finding{Host: l.Host, Bridge: l.Name, Kind: ShadowedFlow,
-				Want: top.Text(), Got: f.String(), Effect: "another program's flow takes every frame on " + l.Name})
-		}
-		if l.Foreign {
-			out = append(out, Finding{Host: l.Host, Bridge: l.Name, Kind: ForeignFlow, Got: f.String(),
-				Effect: "another program's flow, which is left alone"})
-		}
-	}
-	return out
 }

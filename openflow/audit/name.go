@@ -35,13 +35,22 @@ func (b *Bridge) portName(n uint32) string {
 
 // owner names whose the destination address is that f matches, or the address.
 func (b *Bridge) owner(f *flow.Flow) string {
-	x, ok := f.Match.Get(flow.EthDst.Field())
-	if ok && len(x.Value) == 6 && b.MAC != nil {
-		if name := b.MAC([6]byte([]byte(x.Value))); name != "" {
+	x, _ := f.Match.Get(flow.EthDst.Field())
+	return b.addressOwner(x)
+}
+
+// addressOwner names whose address x holds, or the address.
+func (b *Bridge) addressOwner(x flow.OXM) string {
+	if len(x.Value) != 6 {
+		return ""
+	}
+	mac := [6]byte([]byte(x.Value))
+	if b.MAC != nil {
+		if name := b.MAC(mac); name != "" {
 			return name
 		}
 	}
-	return macText(f, flow.EthDst)
+	return macOf(x)
 }
 
 // macText returns the address that f matches in field, or "".
@@ -50,6 +59,18 @@ func macText(f *flow.Flow, field flow.Name) string {
 	if !ok || len(x.Value) != 6 {
 		return ""
 	}
+	return macOf(x)
+}
+
+func macOf(x flow.OXM) string {
 	m := x.Value
 	return fmt.Sprintf("%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5])
+}
+
+// networkName names a network; "" where the flow is of none.
+func (b *Bridge) networkName(id uint32) string {
+	if id == 0 || b.Network == nil {
+		return ""
+	}
+	return b.Network(id)
 }

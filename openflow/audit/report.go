@@ -36,6 +36,7 @@ type Finding struct {
 	Got      string `json:"got"`
 	Effect   string `json:"effect"` // in plain words
 	Repaired bool   `json:"repaired"`
+	Note     string `json:"note,omitempty"` // why it is not mended, and what the operator can do
 }
 
 // Checked counts what was looked at.
