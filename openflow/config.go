@@ -25,6 +25,7 @@ type Config struct {
 	MaxUnidentifiedPerHost int // of these, ones from one address; default 1024
 	MaxFlows               int // flows that Flows reads before it gives up; default 500,000
 	MaxReply               int // bytes of all parts of one reply; default 128 MiB
+	MaxUpdates             int // bytes of flow updates that a session keeps until they are taken; default 4 MiB
 }
 
 func (c Config) withDefaults() Config {
@@ -46,6 +47,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.MaxUnidentifiedPerHost, 1024)
 	setDefault(&c.MaxFlows, 500_000)
 	setDefault(&c.MaxReply, 128<<20)
+	setDefault(&c.MaxUpdates, 4<<20)
 	return c
 }
 

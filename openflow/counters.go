@@ -16,6 +16,9 @@ type Counters struct {
 	MessagesIn  atomic.Uint64 // whole messages read after the handshake
 	MessagesOut atomic.Uint64 // messages handed to the writer after the handshake
 
+	FlowUpdates atomic.Uint64 // changes of watched flows that others made, as switches told them
+	FlowPauses  atomic.Uint64 // times that a switch stopped telling them, as we did not read on
+
 	FlowMods         atomic.Uint64 // flow-mods sent, whatever became of their bundles
 	BundlesCommitted atomic.Uint64 // bundles that the switch confirmed
 	BundleErrors     atomic.Uint64 // bundles that were not confirmed

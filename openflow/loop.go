@@ -75,6 +75,9 @@ func (s *Session) dispatch(m wire.Message) error {
 		s.log.Warn("switch reports an error that answers nothing", zap.Error(e))
 		return nil
 	case wire.TypeEchoReply, wire.TypeBarrierReply, wire.TypeMultipartReply, wire.TypeExperimenter:
+		if m.XID == 0 { // answers nothing of ours
+			return s.flows.push(m, s.cfg.Counters)
+		}
 		return s.calls.deliver(m)
 	}
 	if m.Type > maxType {

@@ -38,6 +38,7 @@ type Session struct {
 
 	calls calls
 	ports portChanges
+	flows flowChanges
 
 	bundle chan struct{} // capacity 1: full while a bundle is under way
 	open   atomic.Pointer[bundle]
@@ -59,6 +60,7 @@ func newSession(conn net.Conn, in *bufio.Reader, f wire.Features, cfg Config) *S
 		dying:    make(chan struct{}),
 		done:     make(chan struct{}),
 		ports:    portChanges{changed: make(chan struct{}, 1)},
+		flows:    newFlowChanges(cfg.MaxUpdates),
 		bundle:   make(chan struct{}, 1),
 	}
 	s.calls.next = xidFirst

@@ -43,7 +43,11 @@ func decodeAny(m Message) (string, error) {
 	case TypeRoleReply:
 		v, err = DecodeRole(m)
 	case TypeExperimenter:
-		v, err = DecodeBundleControl(m)
+		if state, ok := DecodeMonitorState(m); ok {
+			v = state
+		} else {
+			v, err = DecodeBundleControl(m)
+		}
 	case TypeFlowMod:
 		var b []byte
 		if b, err = marshal("copy", newMessage(m.Type, m.XID, m.Body)); err == nil {
@@ -80,6 +84,8 @@ func decodeMultipart(m Message) (string, error) {
 		err = records(&b, p.Body, DecodeGroups)
 	case MultipartPortDesc:
 		err = records(&b, p.Body, DecodePorts)
+	case MultipartExperimenter:
+		err = records(&b, p.Body, DecodeFlowUpdates)
 	default:
 		err = malformed("multipart reply", "type %d", p.Type)
 	}
@@ -131,6 +137,9 @@ func TestMalformed(t *testing.T) {
 		fixed := fmt.Sprintf("%04x", 48+len(rest)/2) + strings.Repeat("00", 46)
 		return message(TypeMultipartReply, "0001 0000 00000000"+fixed+rest)
 	}
+	flowUpdate := func(rest string) string {
+		return message(TypeMultipartReply, "ffff 0000 00000000 4f4e4600 0000074e"+rest)
+	}
 	const noMatch = "0001 0004 00000000"
 	cases := []struct{ name, hex, want string }{
 		{"length 0", "0400000000000001", "header: length 0"},
@@ -167,6 +176,20 @@ func TestMalformed(t *testing.T) {
 		{"clear_actions with an action", flowStats(noMatch + "0005 0010 00000000 0016 0008 00000001"), "too many"},
 		{"action of length 0", flowStats(noMatch + "0004 0010 00000000 0000 0000 00000000"), "length 0"},
 		{"action longer than its instruction", flowStats(noMatch + "0004 0010 00000000 0000 0010 00000001"), "needed"},
+		{"flow update without its experimenter", message(TypeMultipartReply, "ffff 0000 00000000 4f4e4600"), "needed"},
+		{"flow update of another experimenter", message(TypeMultipartReply, "ffff 0000 00000000 00002320 0000074e"), "experimenter 0x2320"},
+		{"flow update of another type", message(TypeMultipartReply, "ffff 0000 00000000 4f4e4600 0000074f"), "type 1871"},
+		{"flow update of length 0", flowUpdate("0000 0000 00000000"), "update of length 0"},
+		{"flow update of length 12", flowUpdate("000c 0003 00000001 00000000"), "update of length 12"},
+		{"flow update longer than the message", flowUpdate("0010 0003 00000001"), "needed"},
+		{"half a flow update", flowUpdate("0020"), "needed"},
+		{"flow update of an unknown event", flowUpdate("0008 0004 00000001"), "event 4"},
+		{"own flow update with more", flowUpdate("0010 0003 00000001 00000000 00000000"), "8 bytes too many"},
+		{"flow update without a match", flowUpdate("0018 0000" + strings.Repeat("00", 20)), "needed"},
+		{"flow update too short for a flow", flowUpdate("0010 0000" + strings.Repeat("00", 12)), "length 16"},
+		{"flow update with a match longer than it", flowUpdate("0020 0000" + strings.Repeat("00", 20) + "0001 0009 00000000"), "needed"},
+		{"flow update with half an instruction", flowUpdate("0028 0000" + strings.Repeat("00", 20) + noMatch + "0004 0010 00000000"), "needed"},
+		{"paused with more", message(TypeExperimenter, "4f4e4600 0000074f 00"), "type 1871"},
 		{"half an action", flowStats(noMatch + "0004 0010 00000000 0000 0007 00000001"), "length 7"},
 	}
 	for _, c := range cases {

@@ -76,6 +76,9 @@ func TestEncodeGolden(t *testing.T) {
 		{"port-desc-request", func() ([]byte, error) { return EncodeMultipartRequest(8, MultipartPortDesc) }},
 		{"group-desc-request", func() ([]byte, error) { return EncodeMultipartRequest(9, MultipartGroupDesc) }},
 		{"desc-request", func() ([]byte, error) { return EncodeMultipartRequest(10, MultipartDesc) }},
+		{"flow-monitor", func() ([]byte, error) {
+			return EncodeFlowMonitor(20, 7, MonitorInitial|MonitorAdd|MonitorDelete|MonitorModify|MonitorInstructions|MonitorOwn)
+		}},
 		{"bundle-open", func() ([]byte, error) { return EncodeBundleControl(11, 77, BundleOpen) }},
 		{"bundle-close", func() ([]byte, error) { return EncodeBundleControl(12, 77, BundleClose) }},
 		{"bundle-commit", func() ([]byte, error) { return EncodeBundleControl(13, 77, BundleCommit) }},
