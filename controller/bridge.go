@@ -40,6 +40,7 @@ type bridge struct {
 	dirty     map[uint32]struct{}            // network IDs whose flows may be off
 	virgin    bool                           // the switch held none of our flows when they were read
 	keeps     bool                           // the store keeps flows of others that must go back
+	guarded   guarded
 
 	stage     stage
 	releaseBy time.Time // until when an unwanted bridge waits for its session

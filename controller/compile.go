@@ -51,7 +51,7 @@ func (h *host) difference(b *bridge, id uint32) (difference, bool, error) {
 		d.want = pipeline.Base(from.bridge)
 	case from.network.ID != 0:
 		var err error
-		if d.want, err = pipeline.Compile(from.network); err != nil {
+		if d.want, err = h.gate.compile(from.network); err != nil {
 			return d, false, fmt.Errorf("network %s: %w", b.nets[id], err)
 		}
 	}

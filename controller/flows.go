@@ -81,6 +81,10 @@ func (h *host) syncBridge(ctx context.Context, b *bridge) (int, error) {
 		mods = appendDelta(mods, d.delta, b.strangers)
 		done[id] = d
 	}
+	mods, err := h.admit(b, mods, done, early)
+	if err != nil {
+		return 0, err
+	}
 	if len(mods) > 0 {
 		h.status.setWaiting("the flows of bridge " + b.name) // a switch that is stuck keeps us here
 	}

@@ -69,6 +69,7 @@ type host struct {
 	leaveBy    time.Time           // until when a leaver waits for its host
 	watchers   sync.WaitGroup      // one goroutine a switch session, see watch
 	lastLocked bool
+	gate       gate
 }
 
 // attachment is a host's OVSDB session and the copy of its database, lent to

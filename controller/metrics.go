@@ -17,6 +17,7 @@ type metrics struct {
 	transactionErrors prometheus.Counter
 	flowMods          prometheus.Counter
 	bundleErrors      prometheus.Counter
+	refused           prometheus.Counter
 }
 
 func newMetrics(c *Controller) *metrics {
@@ -33,8 +34,9 @@ func newMetrics(c *Controller) *metrics {
 		transactionErrors: counter("ovsdb_transaction_errors_total", "Transactions that failed or were refused."),
 		flowMods:          counter("openflow_flow_mods_total", "Flow-mods that switches have taken."),
 		bundleErrors:      counter("openflow_bundle_errors_total", "Read-backs and bundles that failed."),
+		refused:           counter("openflow_refused_total", "Times that a network's flows were not sent because they would have broken isolation or made a loop."),
 	}
-	m.registry.MustRegister(m.reconcile, m.transactions, m.transactionErrors, m.flowMods, m.bundleErrors, &gauges{c: c})
+	m.registry.MustRegister(m.reconcile, m.transactions, m.transactionErrors, m.flowMods, m.bundleErrors, m.refused, &gauges{c: c})
 	return m
 }
 
@@ -47,12 +49,13 @@ var (
 	descNetworks = prometheus.NewDesc("ovsmesh_networks", "Networks.", nil, nil)
 	descTunnels  = prometheus.NewDesc("ovsmesh_tunnels", "Tunnel ends by state.", []string{"state"}, nil)
 	descBridges  = prometheus.NewDesc("ovsmesh_bridges", "Managed bridges by OpenFlow connection.", []string{"connected"}, nil)
+	descRefused  = prometheus.NewDesc("ovsmesh_networks_refused", "Networks on hosts whose flows are not sent because they would break isolation or make a loop.", nil, nil)
 	descFlows    = prometheus.NewDesc("ovsmesh_flows", "Flows of ours that switches hold.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (*gauges) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descHosts, descSync, descNetworks, descTunnels, descBridges, descFlows} {
+	for _, d := range []*prometheus.Desc{descHosts, descSync, descNetworks, descTunnels, descBridges, descRefused, descFlows} {
 		ch <- d
 	}
 }
@@ -79,7 +82,7 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v int, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(v), labels...)
 	}
-	var connected, inSync, flows int
+	var connected, inSync, refused, flows int
 	bridges := map[bool]int{}
 	tunnels := map[string]int{api.TunnelUp: 0, api.TunnelPending: 0, api.TunnelDown: 0, api.TunnelUnreachable: 0}
 	for _, h := range hosts {
@@ -98,6 +101,9 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 			flows += b.FlowsInstalled
 		}
 		for _, n := range s.networks {
+			if n.refused {
+				refused++
+			}
 			for _, t := range n.tunnels {
 				tunnels[t.State]++
 			}
@@ -113,6 +119,7 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 	}
 	gauge(descBridges, bridges[true], "true")
 	gauge(descBridges, bridges[false], "false")
+	gauge(descRefused, refused)
 	gauge(descFlows, flows)
 }
 

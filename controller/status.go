@@ -43,6 +43,7 @@ type networkStatus struct {
 	failures []string       // problems, and why tunnels are down, each once
 	vifs     int
 	inSync   bool
+	refused  bool // its flows would break isolation or make a loop, and are not sent
 }
 
 func newHostStatus(tell func(...api.Event)) *hostStatus {
@@ -186,6 +187,8 @@ func (h *host) unfinished() string {
 			return "bridge " + name + " to connect over OpenFlow to " + h.target()
 		case b.stage != stageOurs:
 			return "bridge " + name + " to be taken over"
+		case len(b.guarded.refused) > 0:
+			return b.guarded.text()
 		case !b.synced || len(b.dirty) > 0:
 			return "the flows of bridge " + name
 		}
@@ -212,6 +215,8 @@ func (h *host) bridgeStatus(b *bridge) api.TopologyBridge {
 		t.Error = strings.Join(b.problems, "; ")
 	case b.flowErr != "":
 		t.Error = b.flowErr
+	case len(b.guarded.refused) > 0:
+		t.Error = b.guarded.text()
 	}
 	return t
 }
@@ -234,6 +239,10 @@ func (h *host) networkStatus(on *topology.OnHost) networkStatus {
 			blame = append(blame, fmt.Sprintf("profile: learning needs a bridge of its own, and %d networks more are on %s: it carries nothing there; "+
 				"use profile: programmed, or another bridge", len(b.nets)-1, b.name))
 		}
+	}
+	if b := h.bridges[on.Bridge]; b != nil && b.guarded.refused[on.Net.ID] != "" {
+		n.refused = true
+		n.problems = append(n.problems, b.guarded.refused[on.Net.ID])
 	}
 	if name := h.carrierOf(on); name != "" {
 		blame = append(blame, h.rowErrors[name]...)

@@ -1,0 +1,19 @@
+package controller
+
+import (
+	"context"
+
+	"ovsmesh/openflow/flow"
+	"ovsmesh/openflow/pipeline"
+)
+
+// Miscompile has a host's loop make flows with f instead of pipeline.Compile, or
+// with that again where f is nil: there is no other way to a compiler that is
+// wrong. It reports whether there is such a loop.
+func (c *Controller) Miscompile(ctx context.Context, name string, f func(pipeline.Network) ([]flow.Flow, error)) bool {
+	var loop *host
+	if err := c.hub.do(ctx, func() { loop = c.hub.hosts[name] }); err != nil || loop == nil {
+		return false
+	}
+	return loop.ask(ctx, func(context.Context) { loop.gate.compiler = f })
+}
