@@ -1,26 +1,45 @@
 package forward
 
 import (
-	"encoding/binary"
 	"fmt"
 	"slices"
 
 	"ovsmesh/openflow/flow"
 )
 
-// Port is a port of a bridge, as NORMAL needs to know it.
+// Port is a port of a bridge, as NORMAL and FLOOD need to know it.
 type Port struct {
 	Number    uint32
 	Protected bool // exchanges no frames with other protected ports
 	NoFlood   bool // gets nothing that is flooded
+	Down      bool // has no link: a group looks elsewhere
+	VLANs     VLANs
+}
+
+// Station is an address that a switch has learned.
+type Station struct {
+	MAC  [6]byte
+	VLAN uint16 // 0: of untagged frames
+	Port uint32
+}
+
+// Switch is what a switch holds.
+type Switch struct {
+	Flows    []flow.Flow
+	Groups   []Group // nil: not known, so that what goes to one is in doubt
+	Ports    []Port
+	Stations []Station // that NORMAL has learned; it learns no others
 }
 
 // Bridge is a switch with its flows, its ports and the addresses that it has
-// learned. Make one with New.
+// learned. Make one with New or Load.
 type Bridge struct {
-	tables  map[uint8]*table
+	tables  [256]*table
+	groups  map[uint32]*Group
 	ports   []Port
 	learned map[place]uint32 // ports
+	strict  bool             // see New
+	frozen  bool             // learns nothing
 }
 
 // place is what NORMAL learns: an address in a VLAN.
@@ -32,13 +51,15 @@ type place struct{ vlan, mac string }
 type Output struct {
 	Port  uint32
 	Frame Frame
+	Step  int // index of the step whose flow sends it
 }
 
 // Step is a flow that a frame met.
 type Step struct {
-	Table uint8
-	Flow  *flow.Flow // nil: none matched, so that the switch drops the frame
-	Also  *flow.Flow // of the same priority and with the same actions; nil: none
+	Table     uint8
+	Flow      *flow.Flow // nil: none matched, so that the switch drops the frame
+	Also      *flow.Flow // of the same priority and with the same actions; nil: none
+	Resubmits int        // and groups that it is inside of
 }
 
 // Result is what became of a frame.
@@ -55,11 +76,10 @@ type Doubt struct {
 	Text string
 }
 
-// New returns a bridge that has learned nothing. The ports are those to which
-// NORMAL sends; without NORMAL none are needed. Two flows of which a switch
-// would hold only one, and what is not understood here, are errors.
+// New returns a bridge that has learned nothing, for flows of our own: two of
+// which a switch would hold only one, and what they never do, are errors. The
+// ports are those to which NORMAL sends; without NORMAL none are needed.
 func New(flows []flow.Flow, ports ...Port) (*Bridge, error) {
-	b := &Bridge{tables: map[uint8]*table{}, ports: slices.Clone(ports), learned: map[place]uint32{}}
 	seen := make(map[flow.Key]bool, len(flows))
 	for i := range flows {
 		f := &flows[i]
@@ -71,21 +91,44 @@ func New(flows []flow.Flow, ports ...Port) (*Bridge, error) {
 		if err := understood(f); err != nil {
 			return nil, err
 		}
-		if b.tables[f.Table] == nil {
-			b.tables[f.Table] = &table{byPort: map[string][]entry{}}
-		}
-		if err := b.tables[f.Table].add(f); err != nil {
-			return nil, err
-		}
 	}
-	for _, t := range b.tables {
-		t.sort()
-	}
+	b := Load(Switch{Flows: flows, Ports: ports})
+	b.strict, b.frozen = true, false
 	return b, nil
 }
 
-// understood checks f's actions.
+// Load returns a bridge as a switch may hold it, whatever others have put
+// there. What can't be followed becomes a doubt of the frames that meet it. The
+// flows stay the caller's and must not be changed.
+func Load(s Switch) *Bridge {
+	b := &Bridge{ports: slices.Clone(s.Ports), learned: make(map[place]uint32, len(s.Stations)), frozen: true}
+	for i := range s.Flows {
+		f := &s.Flows[i]
+		if b.tables[f.Table] == nil {
+			b.tables[f.Table] = &table{}
+		}
+		t := b.tables[f.Table]
+		t.flows = append(t.flows, f)
+	}
+	if s.Groups != nil {
+		b.groups = make(map[uint32]*Group, len(s.Groups))
+		for i := range s.Groups {
+			b.groups[s.Groups[i].ID] = &s.Groups[i]
+		}
+	}
+	for _, st := range s.Stations {
+		b.learned[place{put16(st.VLAN), string(st.MAC[:])}] = st.Port
+	}
+	return b
+}
+
+// understood checks what New demands of a flow.
 func understood(f *flow.Flow) error {
+	for _, x := range f.Match {
+		if _, width := locate(x.Field); width == 0 || len(x.Value) != width || x.Mask != "" && len(x.Mask) != width {
+			return fmt.Errorf("not understood: %s", f)
+		}
+	}
 	for _, a := range f.Actions {
 		switch a := a.(type) {
 		case flow.Output:
@@ -111,57 +154,4 @@ func understood(f *flow.Flow) error {
 		}
 	}
 	return nil
-}
-
-// Run sends a frame that came in on a port through the tables. It is an error
-// if the frame meets two flows of one priority that do different things.
-func (b *Bridge) Run(in uint32, f Frame) (Result, error) {
-	var r Result
-	binary.BigEndian.PutUint32(f.fields[:], in)
-	clear(f.fields[atMetadata : atMetadata+8])
-	clear(f.fields[slotBytes:])
-	for id, next := uint8(0), true; next; {
-		hit, also, err := b.tables[id].find(&f)
-		if err != nil {
-			return r, fmt.Errorf("%s on %d: %w", f, in, err)
-		}
-		r.Steps = append(r.Steps, Step{id, hit, also})
-		next = false
-		if hit == nil {
-			break
-		}
-		for _, a := range hit.Actions {
-			if g, ok := a.(flow.GotoTable); ok {
-				id, next = g.Table, true
-				continue
-			}
-			b.do(a, in, &f, &r)
-		}
-	}
-	return r, nil
-}
-
-func (b *Bridge) do(a flow.Action, in uint32, f *Frame, r *Result) {
-	switch a := a.(type) {
-	case flow.Output:
-		switch a.Port {
-		case flow.PortNormal:
-			b.normal(in, f, r)
-		case flow.PortInPort:
-			r.Outputs = append(r.Outputs, Output{in, *f})
-		case in: // a switch never sends a frame back unless IN_PORT says so
-		default:
-			r.Outputs = append(r.Outputs, Output{a.Port, *f})
-		}
-	case flow.SetField:
-		at, _ := locate(a.Field)
-		copy(f.fields[at:], a.Value)
-	case flow.Move:
-		f.move(a)
-	case flow.PushMPLS:
-		f.pushMPLS(a.EtherType)
-	case flow.WriteMetadata:
-		m := f.fields[atMetadata:]
-		binary.BigEndian.PutUint64(m, binary.BigEndian.Uint64(m)&^a.Mask|a.Value&a.Mask)
-	}
 }

@@ -3,7 +3,6 @@ package forward
 import (
 	"encoding/binary"
 	"fmt"
-	"slices"
 
 	"ovsmesh/openflow/flow"
 )
@@ -56,45 +55,12 @@ func (f Frame) String() string {
 	return text
 }
 
-// move copies bits between fields, as flow.Move says.
-func (f *Frame) move(m flow.Move) {
-	src, dst := []byte(f.Get(m.Src.Field)), []byte(f.Get(m.Dst.Field))
-	for i := range int(m.Src.Bits) {
-		setBit(dst, int(m.Dst.First)+i, bit(src, int(m.Src.First)+i))
-	}
-	f.set(m.Dst.Field, string(dst))
-}
-
 // bit returns bit n of a number, counted from its least significant one.
 func bit(b []byte, n int) byte { return b[len(b)-1-n/8] >> (n % 8) & 1 }
 
 func setBit(b []byte, n int, v byte) {
 	at := len(b) - 1 - n/8
 	b[at] = b[at]&^(1<<(n%8)) | v<<(n%8)
-}
-
-// pushMPLS puts a label on. What was above Ethernet is out of a switch's sight
-// from then on.
-func (f *Frame) pushMPLS(etherType uint16) {
-	at := f.typeAt()
-	raw := f.Bytes()
-	raw = slices.Concat(raw[:at:at], []byte(put16(etherType)), []byte{0, 0, 0, labelTTL}, raw[min(at+2, len(raw)):])
-	inner := f.etherType() == etherMPLS || f.etherType() == etherMPLSMulticast
-	var under Frame
-	for _, n := range []flow.Name{flow.InPort, flow.Metadata, flow.EthDst, flow.EthSrc, flow.VLANVID, flow.VLANPCP,
-		flow.TunnelID, flow.TunSrc, flow.TunDst, flow.TunIPv6Src, flow.TunIPv6Dst} {
-		under.set(n, f.Get(n))
-	}
-	copy(under.fields[slotBytes:], f.fields[slotBytes:])
-	under.set(flow.EthType, string(binary.BigEndian.AppendUint16(nil, etherType)))
-	if inner {
-		under.set(flow.MPLSLabel, f.Get(flow.MPLSLabel))
-		under.set(flow.MPLSTC, f.Get(flow.MPLSTC))
-	} else {
-		under.set(flow.MPLSBOS, "\x01")
-	}
-	under.raw = string(raw)
-	*f = under
 }
 
 // typeAt is where the EtherType is in raw.
@@ -106,21 +72,24 @@ func (f *Frame) typeAt() int {
 }
 
 // Bytes returns the frame as it goes out: as it was parsed, with Ethernet
-// addresses, ARP fields and MPLS labels as they are now. Other fields are not
-// written back.
+// addresses, the tag, ARP fields and MPLS labels as they are now. Other fields
+// are not written back.
 func (f *Frame) Bytes() []byte {
 	b := []byte(f.raw)
 	if len(b) < 14 {
 		return b
 	}
 	copy(b, f.Get(flow.EthDst)+f.Get(flow.EthSrc))
+	if vid := f.Get(flow.VLANVID); f.tagged() && len(b) >= 18 {
+		b[14], b[15] = vid[0]&0x0f|b[14]&0x10|f.Get(flow.VLANPCP)[0]<<5, vid[1] // bit 4 is DEI, which is no field
+	}
 	body := b[min(f.typeAt()+2, len(b)):]
 	switch t := f.etherType(); {
 	case (t == etherARP || t == etherRARP) && len(body) >= 28 && f.Get(flow.ARPOp) != "\x00\x00":
 		copy(body[6:], f.Get(flow.ARPOp)+f.Get(flow.ARPSHA)+f.Get(flow.ARPSPA)+f.Get(flow.ARPTHA)+f.Get(flow.ARPTPA))
 	case (t == etherMPLS || t == etherMPLSMulticast) && len(body) >= 4:
 		shim := binary.BigEndian.Uint32([]byte(f.Get(flow.MPLSLabel)))<<12 |
-			uint32(f.Get(flow.MPLSTC)[0])<<9 | uint32(f.Get(flow.MPLSBOS)[0])<<8 | uint32(body[3])
+			uint32(f.Get(flow.MPLSTC)[0])<<9 | uint32(f.Get(flow.MPLSBOS)[0])<<8 | uint32(f.Get(mplsTTL)[0])
 		binary.BigEndian.PutUint32(body, shim)
 	}
 	return b

@@ -91,6 +91,7 @@ func (f *Frame) mpls(b []byte) {
 	f.set(flow.MPLSLabel, string(binary.BigEndian.AppendUint32(nil, shim>>12)))
 	f.set(flow.MPLSTC, string([]byte{byte(shim >> 9 & 7)}))
 	f.set(flow.MPLSBOS, string([]byte{byte(shim >> 8 & 1)}))
+	f.set(mplsTTL, string([]byte{byte(shim)}))
 }
 
 func (f *Frame) tos(v byte) {
@@ -110,7 +111,13 @@ func (f *Frame) ipv4(b []byte) {
 	f.set(flow.IPProto, string(b[9:10]))
 	f.set(flow.IPv4Src, string(b[12:16]))
 	f.set(flow.IPv4Dst, string(b[16:20]))
-	if be16(b[6:])&0x1fff == 0 { // not a later fragment
+	f.set(ipTTL, string(b[8:9]))
+	switch fragment := be16(b[6:]); {
+	case fragment&0x1fff != 0:
+		f.set(nwFrag, fragLater)
+	case fragment&0x2000 != 0:
+		f.set(nwFrag, fragFirst)
+	default:
 		f.transport(b[9], b[header:total])
 	}
 }
@@ -126,16 +133,35 @@ func (f *Frame) ipv6(b []byte) {
 	f.tos(b[0]<<4 | b[1]>>4)
 	f.set(flow.IPv6Src, string(b[8:24]))
 	f.set(flow.IPv6Dst, string(b[24:40]))
-	proto, rest, first := extensions(b[6], b[40:40+length])
-	f.set(flow.IPProto, string([]byte{proto}))
-	if first {
-		f.transport(proto, rest)
+	f.set(ipv6Label, string([]byte{0, b[1] & 0x0f, b[2], b[3]}))
+	f.set(ipTTL, string(b[7:8]))
+	x := extensions(b[6], b[40:40+length])
+	f.set(flow.IPProto, string([]byte{x.proto}))
+	if x.fragment != "" {
+		f.set(nwFrag, x.fragment)
+	} else if x.whole {
+		f.transport(x.proto, x.rest)
 	}
 }
 
-// extensions passes over extension headers (RFC 8200 §4, RFC 4302), and says
-// whether the transport's header follows them.
-func extensions(proto byte, b []byte) (byte, []byte, bool) {
+// Values of nwFrag. A switch takes the transport's fields of all fragments for
+// zero, also of the first one, which has them ("set-frags normal" of
+// ovs-ofctl(8)).
+const (
+	fragFirst = "\x01"
+	fragLater = "\x03"
+)
+
+// extended is what follows IPv6's own header.
+type extended struct {
+	proto    byte
+	rest     []byte // from the transport's header on
+	whole    bool   // no extension header is cut off
+	fragment string // nwFrag; "" for none
+}
+
+// extensions passes over extension headers (RFC 8200 §4, RFC 4302).
+func extensions(proto byte, b []byte) extended {
 	const (
 		hopByHop    = 0
 		routing     = 43
@@ -143,16 +169,20 @@ func extensions(proto byte, b []byte) (byte, []byte, bool) {
 		auth        = 51
 		destination = 60
 	)
+	frag := ""
 	for {
 		n := 0
 		switch {
 		case proto != hopByHop && proto != routing && proto != fragment && proto != auth && proto != destination:
-			return proto, b, true
+			return extended{proto, b, true, frag}
 		case len(b) < 8:
-			return proto, nil, false
+			return extended{proto, nil, false, frag}
 		case proto == fragment:
-			if be16(b[2:])&^7 != 0 {
-				return b[0], nil, false
+			if frag = fragFirst; be16(b[2:])&^7 != 0 {
+				return extended{b[0], nil, true, fragLater}
+			}
+			if be16(b[2:]) == 0 {
+				frag = "" // alone: no fragment
 			}
 			n = 8
 		case proto == auth:
@@ -161,7 +191,7 @@ func extensions(proto byte, b []byte) (byte, []byte, bool) {
 			n = int(b[1])*8 + 8
 		}
 		if n > len(b) {
-			return proto, nil, false
+			return extended{proto, nil, false, frag}
 		}
 		proto, b = b[0], b[n:]
 	}
@@ -177,6 +207,9 @@ func (f *Frame) transport(proto byte, b []byte) {
 	switch ipv6 := f.etherType() == etherIPv6; {
 	case proto == protoTCP:
 		ports(flow.TCPSrc, flow.TCPDst, 20)
+		if len(b) >= 20 {
+			f.set(tcpFlags, string([]byte{b[12] & 0x0f, b[13]}))
+		}
 	case proto == protoUDP:
 		ports(flow.UDPSrc, flow.UDPDst, 8)
 	case proto == protoSCTP:

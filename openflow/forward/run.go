@@ -1,0 +1,154 @@
+package forward
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"ovsmesh/openflow/flow"
+)
+
+// Bounds of Open vSwitch (MAX_DEPTH and MAX_RESUBMITS of ofproto-dpif-xlate.c):
+// beyond them it drops the frame whole.
+const (
+	maxResubmitDepth = 64
+	maxResubmits     = 64 * 64
+)
+
+// run is one frame on its way through a bridge.
+type run struct {
+	b     *Bridge
+	r     *Result
+	in    uint32 // that it came in on, whatever in_port says since
+	table uint8  // that is looked at
+	step  int    // index of the step whose actions are carried out
+
+	set   []act    // the action set
+	stack []string // of push and pop
+	stop  bool     // no further action
+
+	depth, resubmits int
+	err              error
+}
+
+// Run sends a frame that came in on a port through the tables. With a bridge of
+// New it is an error if the frame meets two flows of one priority that do
+// different things; with one of Load it is a doubt.
+func (b *Bridge) Run(in uint32, f Frame) (Result, error) {
+	var r Result
+	binary.BigEndian.PutUint32(f.fields[:], in)
+	clear(f.fields[atMetadata : atMetadata+8])
+	clear(f.fields[slotBytes:])
+	x := run{b: b, r: &r, in: in}
+	x.tables(0, in, &f)
+	if x.err == nil && len(x.set) > 0 && !x.stop {
+		x.carryOut(ordered(x.set), &f)
+	}
+	if x.depth < 0 { // it has gone too deep
+		r.Outputs = nil
+	}
+	return r, x.err
+}
+
+// tables looks a frame up in a table, as if it had come in on a port, carries
+// the flow's actions out and goes on where they say.
+func (x *run) tables(id uint8, port uint32, f *Frame) {
+	for next := true; next && x.err == nil; {
+		x.table = id
+		hit, also, unsure, err := x.b.lookup(id, port, f)
+		if err != nil {
+			x.err = fmt.Errorf("%s on %d: %w", f, x.in, err)
+			return
+		}
+		x.step = len(x.r.Steps)
+		x.r.Steps = append(x.r.Steps, Step{Table: id, Flow: hit, Also: also, Resubmits: x.depth})
+		for _, text := range unsure {
+			x.doubt(text)
+		}
+		next = false
+		if hit == nil {
+			return
+		}
+		for _, a := range hit.Actions {
+			if g, ok := a.(flow.GotoTable); ok {
+				id, port, next = g.Table, number32(f.fields[:4]), true
+				continue
+			}
+			if x.one(actOf(a), f); x.stop || x.err != nil || x.depth < 0 {
+				return
+			}
+		}
+	}
+}
+
+func number32(b []byte) uint32 { return binary.BigEndian.Uint32(b) }
+
+func (x *run) carryOut(acts []act, f *Frame) {
+	for _, a := range acts {
+		if x.one(a, f); x.stop || x.err != nil || x.depth < 0 {
+			return
+		}
+	}
+}
+
+func (x *run) one(a act, f *Frame) { a.do(x, f) }
+
+// doubt notes that a switch may do otherwise from here on.
+func (x *run) doubt(text string) {
+	x.r.Doubts = append(x.r.Doubts, Doubt{Step: x.step, Text: text})
+}
+
+// resubmit carries out what another table, or the same for another port, has to
+// say, and comes back: what it has written stays.
+func (x *run) resubmit(port uint32, table uint8, f *Frame) {
+	if port == flow.PortInPort {
+		port = number32(f.fields[:4])
+	}
+	if x.depth >= maxResubmitDepth || x.resubmits >= maxResubmits {
+		x.doubt("the frame is dropped: more resubmits than a switch carries out")
+		x.depth = -1
+		return
+	}
+	x.resubmits++
+	was, step := x.table, x.step
+	x.depth++
+	x.tables(table, port, f)
+	if x.depth < 0 {
+		return
+	}
+	x.depth--
+	x.table, x.step = was, step
+}
+
+// aside carries actions out on a copy of the frame, of which nothing remains.
+func (x *run) aside(acts []act, f Frame) {
+	set, stack := x.set, x.stack
+	x.set, x.stack = nil, nil
+	x.carryOut(acts, &f)
+	x.set, x.stack, x.stop = set, stack, false
+}
+
+func (x *run) output(port uint32, f *Frame) {
+	in := number32(f.fields[:4])
+	switch port {
+	case flow.PortNormal:
+		x.b.normal(x, in, f)
+	case flow.PortInPort:
+		x.send(in, f)
+	case flow.PortTable:
+		x.resubmit(in, 0, f)
+	case flow.PortFlood, flow.PortAll:
+		for _, p := range x.b.ports {
+			if p.Number != in && !(port == flow.PortFlood && p.NoFlood) {
+				x.send(p.Number, f)
+			}
+		}
+	case flow.PortAny:
+	case in: // a switch never sends a frame back unless IN_PORT says so
+	default:
+		x.send(port, f)
+	}
+}
+
+func (x *run) send(port uint32, f *Frame) {
+	x.r.Outputs = append(x.r.Outputs, Output{Port: port, Frame: *f, Step: x.step})
+}
