@@ -112,41 +112,6 @@ func (c *Controller) Sync(ctx context.Context, gen uint64) (api.SyncStatus, erro
 	return st, nil
 }
 
-// Topology says what is wanted and what of it is there.
-func (c *Controller) Topology(ctx context.Context, f api.TopologyFilter) (api.Topology, error) {
-	v, err := c.look(ctx)
-	if err != nil {
-		return api.Topology{}, err
-	}
-	t := api.Topology{Networks: []api.TopologyNetwork{}, Hosts: []api.TopologyHost{}}
-	members := map[string]bool{}
-	for _, n := range v.networks {
-		if f.Network != "" && n.rec.Name != f.Network || f.Tenant != "" && n.rec.Tenant != f.Tenant {
-			continue
-		}
-		if f.Host != "" && !slices.Contains(n.members, f.Host) {
-			continue
-		}
-		t.Networks = append(t.Networks, v.topologyNetwork(n, f.Host))
-		for _, m := range n.members {
-			members[m] = true
-		}
-	}
-	if f.Network != "" && len(t.Networks) == 0 && !v.hasNetwork(f.Network) {
-		return t, fmt.Errorf("network %q: %w", f.Network, topology.ErrNotFound)
-	}
-	for _, h := range v.hosts {
-		if f.Host != "" && h.rec.Name != f.Host || f.Host == "" && (f.Network != "" || f.Tenant != "") && !members[h.rec.Name] {
-			continue
-		}
-		t.Hosts = append(t.Hosts, h.topologyHost())
-	}
-	if f.Host != "" && len(t.Hosts) == 0 {
-		return t, fmt.Errorf("host %q: %w", f.Host, topology.ErrNotFound)
-	}
-	return t, nil
-}
-
 // Export returns the intent as a spec that apply takes back.
 func (c *Controller) Export(ctx context.Context) (spec topology.Spec, err error) {
 	var s topology.Spec

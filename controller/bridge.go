@@ -240,6 +240,7 @@ func (h *host) expect(b *bridge, r *schema.Bridge) {
 	if dpid == 0 {
 		return
 	}
+	h.health.awaits(b.name)
 	b.cancel = h.env.switches.Expect(dpid, from, func(s *openflow.Session) {
 		h.arrivals.put(b.name, s)
 		h.wake()
@@ -255,6 +256,7 @@ func (h *host) dropBridge(b *bridge) {
 	}
 	delete(h.bridges, b.name)
 	h.status.dropBridge(b.name)
+	h.health.drops(b.name)
 }
 
 func (h *host) closeBridges() {
@@ -285,6 +287,7 @@ func (h *host) takeSwitches() {
 		b.sess = a.sess
 		b.retry, b.flowErr = backoff{}, "" // what went wrong did so on the former session
 		h.watch(a.sess)
+		h.health.dialled(b.name, a.sess)
 		h.log.Info("bridge connected", zap.String("bridge", b.name), zap.Stringer("from", a.sess.RemoteAddr()))
 	}
 	for _, b := range h.bridges {
@@ -294,6 +297,7 @@ func (h *host) takeSwitches() {
 		select {
 		case <-b.sess.Done():
 			h.log.Info("bridge disconnected", zap.String("bridge", b.name), zap.Error(b.sess.Err()))
+			h.health.lost(b.name, b.sess.Err())
 			b.lose()
 		default:
 			b.sess.Take() // ports come and go by the database, which also says whose they are

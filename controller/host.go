@@ -38,6 +38,7 @@ type host struct {
 	leaving  sync.Once
 	done     chan struct{} // closed when the loop has ended
 	status   *hostStatus
+	health   *health
 
 	// ---- owned by the loop ----
 
@@ -93,6 +94,7 @@ func newHost(name string, env *environment) *host {
 		leaveNow: make(chan struct{}),
 		done:     make(chan struct{}),
 		status:   newHostStatus(env.events.of(name)),
+		health:   newHealth(),
 
 		on:        map[string]*topology.OnHost{},
 		vifs:      map[string]string{},
@@ -262,6 +264,7 @@ func (h *host) attach(ctx context.Context, a *attachment) {
 	h.nextSweep = time.Now().Add(h.env.sweepEvery)
 	h.facts = topology.HostFacts{} // report anew
 	h.status.connect(a.sess.RemoteAddr().String(), a.db.Open.OVSVersion)
+	h.health.came(a.sess, a.db.Open.CurCfg, a.db.Open.NextCfg)
 	h.log.Info("host connected", zap.Stringer("from", a.sess.RemoteAddr()))
 }
 
@@ -278,6 +281,7 @@ func (h *host) detach(why string) {
 	h.att = nil
 	h.mail.setAway(true)
 	h.status.disconnect(why)
+	h.health.went(why)
 	h.republish()
 }
 
@@ -368,6 +372,9 @@ func (h *host) takeRows(ctx context.Context) error {
 	changes, err := h.att.db.Apply(h.att.sess.Take())
 	if err != nil {
 		return err
+	}
+	if changes.Open {
+		h.health.config(h.att.db.Open.CurCfg, h.att.db.Open.NextCfg)
 	}
 	h.mark(changes)
 	if h.leaver {

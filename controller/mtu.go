@@ -49,7 +49,7 @@ func (v *view) fitMTU(n *networkNow, t *api.TopologyNetwork) {
 		mtu, _ := v.byName[end.From].underlay()
 		end.MTU = mtu - topology.Overhead(end.Encap, strings.Contains(end.RemoteIP, ":"))
 	}
-	t.MTU = fits
+	t.MTU, t.UnderlayMTU = fits, least
 	if n.rec.MTU > 0 {
 		t.MTU = n.rec.MTU
 	}

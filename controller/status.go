@@ -268,6 +268,7 @@ func (h *host) networkStatus(on *topology.OnHost) networkStatus {
 		}
 		if t.BFD {
 			s.BFD = bfdText(t.row)
+			s.BFDStatus = h.bfdStatus(on.Net.Name, t)
 		}
 		s.State, s.Error = h.tunnelState(on, t, blame)
 		n.tunnels = append(n.tunnels, s)

@@ -98,38 +98,6 @@ func (v *view) hasNetwork(name string) bool {
 	return slices.ContainsFunc(v.networks, func(n *networkNow) bool { return n.rec.Name == name })
 }
 
-// topologyNetwork describes one network; with onlyHost only the tunnel ends on
-// that host.
-func (v *view) topologyNetwork(n *networkNow, onlyHost string) api.TopologyNetwork {
-	t := api.TopologyNetwork{
-		Name: n.rec.Name, Tenant: n.rec.Tenant, Encap: n.rec.Encap, Key: n.rec.Key, Profile: n.rec.Profile,
-		TunnelPorts: n.rec.TunnelPorts, Broadcast: n.rec.Broadcast, UnknownUnicast: n.rec.UnknownUnicast,
-		Hosts: append([]string{}, n.members...), Ports: len(n.vifs), InSync: true, Tunnels: []api.Tunnel{},
-	}
-	for _, name := range n.members {
-		if n.on[name].Self.External {
-			continue // its end of the tunnels is somebody else's business
-		}
-		t.TunnelsWanted += len(n.members) - 1
-		st := n.status(name)
-		t.InSync = t.InSync && st.inSync
-		for _, p := range st.problems {
-			t.Problems = append(t.Problems, name+": "+p)
-		}
-		for _, tun := range st.tunnels {
-			if tun.State == api.TunnelUp {
-				t.TunnelsUp++
-			}
-			if onlyHost == "" || onlyHost == name {
-				t.Tunnels = append(t.Tunnels, tun)
-			}
-		}
-	}
-	v.fitMTU(n, &t)
-	v.findable(n, &t)
-	return t
-}
-
 // status returns what a member last told of the network; of one that is not
 // connected, what follows from what is wanted there.
 func (n *networkNow) status(host string) networkStatus {
@@ -145,7 +113,7 @@ func (n *networkNow) status(host string) networkStatus {
 }
 
 func (v *view) networkObject(n *networkNow) api.NetworkObject {
-	t := v.topologyNetwork(n, "")
+	t := v.topologyNetwork(n, ends{none: true})
 	return api.NetworkObject{Network: n.rec.Network, Status: api.NetworkStatus{
 		ID: n.rec.ID, AutoKey: n.rec.AutoKey, Hosts: t.Hosts, Ports: t.Ports,
 		TunnelsWanted: t.TunnelsWanted, TunnelsUp: t.TunnelsUp, InSync: t.InSync, Problems: t.Problems,
@@ -167,6 +135,10 @@ func (h *hostNow) topologyHost() api.TopologyHost {
 			t.Bridges = append(t.Bridges, b)
 		}
 		h.loop.status.mu.Unlock()
+	}
+	t.Health, t.HealthReason = o.Status.Health, o.Status.HealthReason
+	if t.Health != "" && h.loop != nil {
+		_, _, t.Echo = h.loop.health.verdict()
 	}
 	slices.SortFunc(t.Bridges, func(a, b api.TopologyBridge) int { return strings.Compare(a.Name, b.Name) })
 	return t
@@ -193,6 +165,7 @@ func (h *hostNow) hostObject() api.HostObject {
 		}
 		s.mu.Unlock()
 	}
+	st.Health, st.HealthReason = h.verdict()
 	return api.HostObject{Host: h.rec.Host, Status: st}
 }
 

@@ -14,7 +14,7 @@ type Config struct {
 
 	HandshakeTimeout time.Duration // from connect to features reply; default 5 s
 	ParkTimeout      time.Duration // how long a switch may wait to be expected; default 15 s
-	EchoInterval     time.Duration // silence after which we ask for an echo; default 5 s
+	EchoInterval     time.Duration // silence after which we ask for an echo; default 4 s: just before switches do, so that it is we who learn the round trip
 	SilenceTimeout   time.Duration // silence, or time for one message to arrive in, after which a session is closed; default 15 s
 	ProbeTimeout     time.Duration // how long a session may take to prove that it lives when another one wants its place; default 2 s
 	WriteTimeout     time.Duration // how long the peer may leave 64 KiB unread; default 10 s
@@ -37,7 +37,7 @@ func (c Config) withDefaults() Config {
 	}
 	setDefault(&c.HandshakeTimeout, 5*time.Second)
 	setDefault(&c.ParkTimeout, 15*time.Second)
-	setDefault(&c.EchoInterval, 5*time.Second)
+	setDefault(&c.EchoInterval, 4*time.Second)
 	setDefault(&c.SilenceTimeout, 15*time.Second)
 	setDefault(&c.ProbeTimeout, 2*time.Second)
 	setDefault(&c.WriteTimeout, 10*time.Second)

@@ -74,7 +74,10 @@ func (s *Session) dispatch(m wire.Message) error {
 		}
 		s.log.Warn("switch reports an error that answers nothing", zap.Error(e))
 		return nil
-	case wire.TypeEchoReply, wire.TypeBarrierReply, wire.TypeMultipartReply, wire.TypeExperimenter:
+	case wire.TypeEchoReply:
+		s.echoes.came(m.XID)
+		return s.calls.deliver(m)
+	case wire.TypeBarrierReply, wire.TypeMultipartReply, wire.TypeExperimenter:
 		if m.XID == 0 { // answers nothing of ours
 			return s.flows.push(m, s.cfg.Counters)
 		}
@@ -109,10 +112,12 @@ func (s *Session) write() error {
 					continue
 				}
 				idle.Reset(s.cfg.EchoInterval)
-				echo, err := wire.EncodeEchoRequest(s.calls.xids(1))
+				xid := s.calls.xids(1)
+				echo, err := wire.EncodeEchoRequest(xid)
 				if err != nil {
 					return err
 				}
+				s.echoes.sent(xid)
 				b = echo
 			}
 		}

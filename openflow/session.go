@@ -36,9 +36,10 @@ type Session struct {
 	dying    chan struct{} // closed when the session begins to end
 	done     chan struct{} // closed when its goroutines have ended
 
-	calls calls
-	ports portChanges
-	flows flowChanges
+	calls  calls
+	echoes echoes
+	ports  portChanges
+	flows  flowChanges
 
 	bundle chan struct{} // capacity 1: full while a bundle is under way
 	open   atomic.Pointer[bundle]

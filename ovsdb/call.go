@@ -76,6 +76,10 @@ func (s *Session) forget(id uint64) *call {
 // reply gives a reply to whoever waits for it. One that nobody waits for, or
 // not any longer, is ignored.
 func (s *Session) reply(e envelope) error {
+	if string(e.id) == echoID {
+		s.echoed()
+		return nil
+	}
 	c := s.forget(e.number())
 	if c == nil {
 		return nil

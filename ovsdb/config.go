@@ -24,7 +24,7 @@ type Config struct {
 	SetupTimeout   time.Duration // from the connection to the whole dump; default 60 s
 	CallTimeout    time.Duration // for one reply, and for one message to leave; default 15 s
 	MessageTimeout time.Duration // from a message's first byte to its last; default 30 s
-	EchoAfter      time.Duration // silence after which we send an echo; default 5 s
+	EchoAfter      time.Duration // silence after which we send an echo; default 4 s: just before hosts do, so that it is we who learn the round trip
 	SilentAfter    time.Duration // silence after which the connection is closed; default 15 s
 }
 
@@ -45,7 +45,7 @@ func (c Config) withDefaults() Config {
 		def time.Duration
 	}{
 		{&c.SetupTimeout, 60 * time.Second}, {&c.CallTimeout, 15 * time.Second}, {&c.MessageTimeout, 30 * time.Second},
-		{&c.EchoAfter, 5 * time.Second}, {&c.SilentAfter, 15 * time.Second},
+		{&c.EchoAfter, 4 * time.Second}, {&c.SilentAfter, 15 * time.Second},
 	} {
 		if *d.to <= 0 {
 			*d.to = d.def

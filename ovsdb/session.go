@@ -33,6 +33,8 @@ type Session struct {
 	out       chan []byte  // messages to send
 	echoes    chan []byte  // replies to the host's requests, which must not wait
 	heard     atomic.Int64 // when the last bytes came, nanoseconds since start
+	probed    atomic.Int64 // when the last echo was sent, likewise
+	roundTrip atomic.Int64 // of the last echo that came back, nanoseconds
 	start     time.Time
 	done      chan struct{}
 	endOnce   sync.Once

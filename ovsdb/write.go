@@ -10,7 +10,6 @@ import (
 func (s *Session) write() error {
 	tick := time.NewTicker(max(s.cfg.EchoAfter/5, time.Millisecond))
 	defer tick.Stop()
-	var probed time.Duration // when the last echo was sent
 	for {
 		var m []byte
 		select {
@@ -19,16 +18,15 @@ func (s *Session) write() error {
 		case m = <-s.echoes:
 		case m = <-s.out:
 		case <-tick.C:
-			now, heard := time.Since(s.start), time.Duration(s.heard.Load())
+			now, heard, probed := time.Since(s.start), time.Duration(s.heard.Load()), time.Duration(s.probed.Load())
 			if now-heard >= s.cfg.SilentAfter {
 				return fmt.Errorf("%w for %v", ErrSilent, (now - heard).Round(time.Millisecond))
 			}
 			if now-heard < s.cfg.EchoAfter || now-probed < s.cfg.EchoAfter {
 				continue
 			}
-			probed = now
-			// The reply belongs to nobody; that it comes is what counts.
-			m = []byte(`{"id":0,"method":"echo","params":[]}`)
+			s.probed.Store(int64(now))
+			m = []byte(`{"id":` + echoID + `,"method":"echo","params":[]}`)
 		}
 		if err := s.conn.SetWriteDeadline(time.Now().Add(s.cfg.CallTimeout)); err != nil {
 			return err

@@ -60,6 +60,9 @@ func (g *globals) printObjects(cmd *cobra.Command, kind string, all api.Objects)
 		text = hostTable(all.Hosts, wide)
 		for _, h := range all.Hosts {
 			problems = append(problems, prefixed(h.Name, h.Status.Problems)...)
+			if h.Status.Health != "" && h.Status.Health != api.HealthOK {
+				problems = append(problems, h.Name+": "+h.Status.Health+": "+h.Status.HealthReason)
+			}
 		}
 	case api.KindPorts:
 		list = nonNil(all.Ports)
@@ -175,6 +178,8 @@ func hostWord(h api.HostObject) string {
 		return "disconnected"
 	case !h.Status.Writer:
 		return "another controller writes"
+	case h.Status.Health != "" && h.Status.Health != api.HealthOK:
+		return h.Status.Health
 	}
 	return syncWord(h.Status.InSync, h.Status.Problems)
 }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"slices"
 	"strings"
 
 	"ovsmesh/controller/api"
@@ -58,13 +60,16 @@ func hostProblems(h api.TopologyHost) []string {
 		}
 		return append(out, h.Name+": not connected: "+why)
 	}
+	if h.Health != "" && h.Health != api.HealthOK {
+		out = append(out, fmt.Sprintf("%s: %s: %s", h.Name, h.Health, h.HealthReason))
+	}
 	for _, b := range h.Bridges {
 		switch {
 		case strings.HasPrefix(b.Error, "bridge "+b.Name):
 			out = append(out, h.Name+": "+b.Error)
 		case b.Error != "":
 			out = append(out, fmt.Sprintf("%s: bridge %s: %s", h.Name, b.Name, b.Error))
-		case !b.Connected:
+		case !b.Connected && !strings.Contains(h.HealthReason, "bridge "+b.Name+" "): // told already
 			out = append(out, fmt.Sprintf("%s: bridge %s has no OpenFlow connection: look at the way from there to this controller's port 6653", h.Name, b.Name))
 		}
 	}
@@ -78,4 +83,22 @@ func topologyWarnings(top api.Topology) []string {
 		out = append(out, prefixed(n.Name, n.Warnings)...)
 	}
 	return out
+}
+
+// writeNotes writes what is wrong, and what works but not as VMs expect; so many
+// lines of each, or all where it is 0.
+func writeNotes(w io.Writer, top api.Topology, limit int) error {
+	if err := writeProblems(w, few(topologyProblems(top), limit)); err != nil {
+		return err
+	}
+	return writeList(w, "Warnings", few(topologyWarnings(top), limit))
+}
+
+// few returns the first lines of a list, and how many there are more.
+func few(list []string, limit int) []string {
+	more := len(list) - limit
+	if limit == 0 || more <= 0 {
+		return list
+	}
+	return append(slices.Clip(list[:limit]), fmt.Sprintf("… and %s more (use --network, --host or --limit 0)", thousands(more)))
 }

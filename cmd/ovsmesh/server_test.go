@@ -3,10 +3,13 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -22,7 +25,8 @@ func startServer(t *testing.T) string {
 	t.Helper()
 	var syncs atomic.Int64
 	mux := http.NewServeMux()
-	for _, kind := range append(kinds(), "topology", "export", "inventory", "version") {
+	mux.HandleFunc("GET /v1/topology", func(w http.ResponseWriter, r *http.Request) { serveTopology(t, w, r) })
+	for _, kind := range append(kinds(), "export", "inventory", "version") {
 		mux.HandleFunc("GET /v1/"+kind, func(w http.ResponseWriter, _ *http.Request) { answerFile(t, w, kind) })
 	}
 	mux.HandleFunc("GET /v1/events", serveEvents)
@@ -62,6 +66,63 @@ func startServer(t *testing.T) string {
 	s := httptest.NewServer(mux)
 	t.Cleanup(s.Close)
 	return s.URL
+}
+
+// serveTopology answers with what of testdata/api/topology.json a request wants,
+// as the server does.
+func serveTopology(t *testing.T, w http.ResponseWriter, r *http.Request) {
+	b, err := os.ReadFile(filepath.Join("testdata", "api", "topology.json"))
+	if err != nil {
+		t.Error(err)
+	}
+	var all api.Topology
+	if err := json.Unmarshal(b, &all); err != nil {
+		t.Error(err)
+	}
+	answer(w, http.StatusOK, narrowed(all, r))
+}
+
+// narrowed is a topology as a request wants it.
+func narrowed(all api.Topology, r *http.Request) api.Topology {
+	sortTopology(&all)
+	limit, err := strconv.Atoi(r.FormValue("limit"))
+	if err != nil {
+		limit = math.MaxInt
+	}
+	down := r.FormValue("down") == "true"
+	is := func(parameter, value string) bool {
+		return r.FormValue(parameter) == "" || r.FormValue(parameter) == value
+	}
+	some := api.Topology{Networks: []api.TopologyNetwork{}, Hosts: []api.TopologyHost{}}
+	for _, n := range all.Networks {
+		if !is("network", n.Name) || !is("tenant", n.Tenant) || down && !networkTrouble(n) || r.FormValue("host") != "" && !slices.Contains(n.Hosts, r.FormValue("host")) {
+			continue
+		}
+		n.Tunnels = slices.DeleteFunc(n.Tunnels, func(e api.Tunnel) bool { return !is("host", e.From) || down && e.State == api.TunnelUp })
+		ends := len(n.Tunnels)
+		n.Tunnels = n.Tunnels[:min(ends, limit)]
+		if limit > 0 {
+			n.TunnelsOmitted = ends - len(n.Tunnels)
+		}
+		limit -= len(n.Tunnels)
+		for i := range n.Tunnels {
+			if r.FormValue("counters") != "true" {
+				n.Tunnels[i].Counters = nil
+			}
+		}
+		some.Networks = append(some.Networks, n)
+	}
+	for _, h := range all.Hosts {
+		if r.FormValue("counters") != "true" {
+			h.CountersError = ""
+		}
+		member := r.FormValue("network") == "" && r.FormValue("tenant") == "" ||
+			slices.ContainsFunc(some.Networks, func(n api.TopologyNetwork) bool { return slices.Contains(n.Hosts, h.Name) })
+		if is("host", h.Name) && member && (!down || hostTrouble(h)) {
+			some.Hosts = append(some.Hosts, h)
+		}
+	}
+	return some
 }
 
 // serveEvents sends the events of testdata/api/events.txt, and then nothing until

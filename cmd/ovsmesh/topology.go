@@ -6,47 +6,53 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"ovsmesh/controller/api"
-	"ovsmesh/topology"
 )
 
 func newTopologyCommand(g *globals) *cobra.Command {
 	var req api.TopologyFilter
+	limit := rowsShown
 	cmd := &cobra.Command{
-		Use:   "topology [--network N] [--host H] [--tenant T]",
+		Use:   "topology [--network N] [--host H] [--tenant T] [--down] [--limit N]",
 		Short: "Show every network's mesh and every host, and what is wrong",
 		Long: `Shows per tenant and network which hosts are in the mesh, how many of its tunnel
 ends are up of those wanted and how many VM ports it has; then the hosts with
-their bridges and flows; then what is wrong and what to do about it, and what
-works but not as VMs expect. With -o wide also the MTU that VMs can use, what the
-networks' options are, and every bridge.`,
+their bridges and flows, and how they answer; then what is wrong and what to do
+about it, and what works but not as VMs expect.
+
+A cloud that would fill more than a screen is summed up: by tenant, and of
+networks and hosts only those with which something is wrong. --network shows what
+each host has of that network, --limit 0 lists everything, and -o wide adds the
+MTU of the underlay and of VMs, the networks' options, and every bridge.`,
 		Example: `  ovsmesh topology
+  ovsmesh topology --down
   ovsmesh topology --tenant acme -o wide
+  ovsmesh topology --network blue
   ovsmesh topology tunnels --down
+  ovsmesh topology matrix --network blue
+  ovsmesh topology graph --network blue --format svg --output blue.svg
   ovsmesh topology watch --network blue
   ovsmesh topology -o json | jq '.networks[] | select(.inSync | not)'`,
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			top, err := g.client().Topology(cmd.Context(), req)
+			if err := wantLimit(limit); err != nil {
+				return err
+			}
+			top, err := g.summary(cmd.Context(), req)
 			if err != nil {
 				return err
 			}
-			if err := g.knownTenant(cmd.Context(), req.Tenant, top); err != nil {
-				return err
-			}
-			sortTopology(&top)
 			return g.print(cmd, top, func(w io.Writer, wide bool) error {
 				if len(top.Networks) == 0 && len(top.Hosts) == 0 {
-					fmt.Fprintln(cmd.ErrOrStderr(), "no networks and no hosts: declare networks with ovsmesh apply, and let hosts dial in with ovsmesh host join")
+					fmt.Fprintln(cmd.ErrOrStderr(), nothingShown(req))
 					return nil
 				}
-				return writeTopology(w, top, wide)
+				return writeTopology(w, top, tables{wide: wide, limit: limit, detail: req.Network != ""})
 			})
 		},
 	}
@@ -54,11 +60,74 @@ networks' options are, and every bridge.`,
 	flags.StringVar(&req.Network, "network", "", "only this network")
 	flags.StringVar(&req.Host, "host", "", "only what concerns this host")
 	flags.StringVar(&req.Tenant, "tenant", "", "only this tenant's networks")
+	flags.BoolVar(&req.Down, "down", false, "only what is not up, or not as wanted")
+	cmd.Flags().IntVar(&limit, "limit", limit, "rows of a table at most, beyond which it is summed up; 0: no limit")
 	cmd.RegisterFlagCompletionFunc("network", g.completeNames(api.KindNetworks))
 	cmd.RegisterFlagCompletionFunc("host", g.completeNames(api.KindHosts))
 	cmd.RegisterFlagCompletionFunc("tenant", g.completeTenants)
 	cmd.AddCommand(newTunnelsCommand(g, &req), newWatchCommand(g, &req))
+	for _, c := range cmd.Commands() {
+		c.DisableFlagsInUseLine = strings.Contains(c.Use, "--") // the line names them
+	}
 	return cmd
+}
+
+// summary asks for what the output needs: programs get all, people what fits a
+// screen, and of tunnel ends those that are down.
+func (g *globals) summary(ctx context.Context, req api.TopologyFilter) (api.Topology, error) {
+	programs := g.output == outputJSON || g.output == outputYAML
+	if !programs {
+		req.Limit = api.NoTunnels
+	}
+	top, err := g.topology(ctx, req)
+	if err != nil || programs || !slices.ContainsFunc(top.Networks, func(n api.TopologyNetwork) bool { return n.TunnelsDown > 0 }) {
+		return top, err
+	}
+	req.Down, req.Limit = true, endsRead
+	down, err := g.topology(ctx, req)
+	if err != nil {
+		return top, err
+	}
+	listed := map[string][]api.Tunnel{}
+	for _, n := range down.Networks {
+		listed[n.Name] = n.Tunnels
+	}
+	for i := range top.Networks {
+		top.Networks[i].Tunnels = nonNil(listed[top.Networks[i].Name])
+	}
+	return top, nil
+}
+
+// endsRead is how many tunnel ends that are not up are read to say why.
+const endsRead = 2000
+
+// topology asks the server, and puts its answer in order.
+func (g *globals) topology(ctx context.Context, req api.TopologyFilter) (api.Topology, error) {
+	top, err := g.client().Topology(ctx, req)
+	if err != nil {
+		return top, err
+	}
+	if err := g.knownTenant(ctx, req.Tenant, top); err != nil {
+		return top, err
+	}
+	sortTopology(&top)
+	return top, nil
+}
+
+// nothingShown says why there is nothing to show.
+func nothingShown(req api.TopologyFilter) string {
+	if req.Down {
+		return "everything is up and as wanted"
+	}
+	return "no networks and no hosts: declare networks with ovsmesh apply, and let hosts dial in with ovsmesh host join"
+}
+
+// wantLimit refuses a limit of rows that is none.
+func wantLimit(n int) error {
+	if n < 0 {
+		return fmt.Errorf("--limit %d: want a number of rows, or 0 for all", n)
+	}
+	return nil
 }
 
 // knownTenant returns an error where nothing is shown because no network has
@@ -105,7 +174,7 @@ func sortTopology(t *api.Topology) {
 	slices.SortFunc(t.Hosts, func(a, b api.TopologyHost) int { return strings.Compare(a.Name, b.Name) })
 	for i := range t.Networks {
 		n := &t.Networks[i]
-		n.Hosts, n.Tunnels = nonNil(n.Hosts), nonNil(n.Tunnels)
+		n.Hosts, n.Tunnels, n.Members, n.Bridges = nonNil(n.Hosts), nonNil(n.Tunnels), nonNil(n.Members), nonNil(n.Bridges)
 		slices.SortFunc(n.Tunnels, func(a, b api.Tunnel) int {
 			return cmp.Or(strings.Compare(a.From, b.From), strings.Compare(a.To, b.To))
 		})
@@ -115,168 +184,4 @@ func sortTopology(t *api.Topology) {
 		h.Bridges = nonNil(h.Bridges)
 		slices.SortFunc(h.Bridges, func(a, b api.TopologyBridge) int { return strings.Compare(a.Name, b.Name) })
 	}
-}
-
-func writeTopology(w io.Writer, top api.Topology, wide bool) error {
-	if err := writeTables(w, top, wide); err != nil {
-		return err
-	}
-	return writeNotes(w, top)
-}
-
-func writeTables(w io.Writer, top api.Topology, wide bool) error {
-	tables := []*table{topologyNetworks(top.Networks, wide), topologyHosts(top.Hosts, wide)}
-	if wide {
-		tables = append(tables, topologyBridges(top.Hosts))
-	}
-	first := true
-	for _, t := range tables {
-		if t.empty() {
-			continue
-		}
-		if !first {
-			fmt.Fprintln(w)
-		}
-		first = false
-		if err := t.write(w); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// writeNotes writes what is wrong, and what works but not as VMs expect.
-func writeNotes(w io.Writer, top api.Topology) error {
-	if err := writeProblems(w, topologyProblems(top)); err != nil {
-		return err
-	}
-	return writeList(w, "Warnings", topologyWarnings(top))
-}
-
-func topologyNetworks(networks []api.TopologyNetwork, wide bool) *table {
-	t := newTable("TENANT", "NETWORK", "ENCAP", "KEY", "HOSTS", "TUNNELS", "PORTS", "STATE")
-	if wide {
-		t = newTable("TENANT", "NETWORK", "ENCAP", "KEY", "HOSTS", "TUNNELS", "PORTS", "STATE",
-			"PROFILE", "BRIDGES", "MTU", "TUNNEL-PORTS", "BROADCAST", "UNKNOWN")
-	}
-	for _, n := range networks {
-		row := []string{n.Tenant, n.Name, string(n.Encap), key(n.Key), some(n.Hosts, wide),
-			upOf(n.TunnelsUp, n.TunnelsWanted) + " up", strconv.Itoa(n.Ports), networkWord(n)}
-		if wide {
-			row = append(row, n.Profile, strings.Join(tunnelBridges(n), ","),
-				mtuText(n.MTU, n.MTUAssumed), n.TunnelPorts, n.Broadcast, n.UnknownUnicast)
-		}
-		t.add(row...)
-	}
-	return t
-}
-
-// mtuText marks an MTU that follows from what is only assumed.
-func mtuText(mtu int, assumed bool) string {
-	switch {
-	case mtu == 0:
-		return ""
-	case assumed:
-		return strconv.Itoa(mtu) + " (assumed)"
-	}
-	return strconv.Itoa(mtu)
-}
-
-// tunnelBridges returns the names of the bridges that carry a network.
-func tunnelBridges(n api.TopologyNetwork) []string {
-	var out []string
-	for _, e := range n.Tunnels {
-		if e.Bridge != "" {
-			out = append(out, e.Bridge)
-		}
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
-}
-
-// networkWord says in a cell whether a mesh is as wanted.
-func networkWord(n api.TopologyNetwork) string {
-	count := map[string]int{}
-	for _, e := range n.Tunnels {
-		count[e.State]++
-	}
-	var words []string
-	for _, state := range []string{api.TunnelDown, api.TunnelUnreachable, api.TunnelPending} {
-		if count[state] > 0 {
-			words = append(words, strconv.Itoa(count[state])+" "+state)
-		}
-	}
-	switch {
-	case len(words) > 0:
-		return strings.Join(words, ", ")
-	case len(n.Hosts) == 0:
-		return "no members"
-	}
-	word := syncWord(n.InSync, n.Problems)
-	if len(n.Warnings) > 0 {
-		word += ", " + plural(len(n.Warnings), "warning")
-	}
-	return word
-}
-
-func topologyHosts(hosts []api.TopologyHost, wide bool) *table {
-	t := newTable("HOST", "ID", "ENDPOINT", "CONNECTED", "OVS", "BRIDGES", "FLOWS", "STATE")
-	if wide {
-		t = newTable("HOST", "ID", "ENDPOINT", "CONNECTED", "OVS", "BRIDGES", "FLOWS", "STATE", "SYSTEM-ID", "UNDERLAY-MTU")
-	}
-	for _, h := range hosts {
-		var names []string
-		installed, wanted := 0, 0
-		for _, b := range h.Bridges {
-			names = append(names, b.Name)
-			installed += b.FlowsInstalled
-			wanted += b.FlowsWanted
-		}
-		flows := ""
-		if len(h.Bridges) > 0 {
-			flows = upOf(installed, wanted)
-		}
-		row := []string{h.Name, strconv.Itoa(h.ID), h.Endpoint, connectedWord(h.Kind, h.Connected), h.OVSVersion,
-			some(names, wide), flows, topologyHostWord(h)}
-		if wide {
-			row = append(row, h.SystemID, mtuText(h.UnderlayMTU, h.UnderlayMTUAssumed))
-		}
-		t.add(row...)
-	}
-	return t
-}
-
-func topologyHostWord(h api.TopologyHost) string {
-	switch {
-	case h.Left:
-		return "left"
-	case h.Kind == topology.KindExternal:
-		return "external"
-	case !h.Connected:
-		return "disconnected"
-	}
-	return syncWord(h.InSync, hostProblems(h))
-}
-
-// connectedWord says in a cell whether a host is connected; nothing of one that
-// never will be.
-func connectedWord(kind string, connected bool) string {
-	if kind == topology.KindExternal {
-		return ""
-	}
-	return yesNo(connected)
-}
-
-func topologyBridges(hosts []api.TopologyHost) *table {
-	t := newTable("HOST", "BRIDGE", "DPID", "OPENFLOW", "FLOWS", "ERROR")
-	for _, h := range hosts {
-		for _, b := range h.Bridges {
-			connected := "connected"
-			if !b.Connected {
-				connected = "disconnected"
-			}
-			t.add(h.Name, b.Name, b.DPID, connected, upOf(b.FlowsInstalled, b.FlowsWanted), b.Error)
-		}
-	}
-	return t
 }

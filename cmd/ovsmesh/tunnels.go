@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -22,61 +23,140 @@ type tunnelList struct {
 	Tunnels []tunnelRow `json:"tunnels"`
 }
 
+// endsShown is how many tunnel ends are listed for people.
+const endsShown = 50
+
 func newTunnelsCommand(g *globals, req *api.TopologyFilter) *cobra.Command {
-	var down bool
+	limit := endsShown
 	cmd := &cobra.Command{
-		Use:   "tunnels [--network N] [--host H] [--tenant T] [--down]",
+		Use:   "tunnels [--network N] [--host H] [--tenant T] [--down] [--counters] [--limit N]",
 		Short: "Show one row a tunnel end",
+		Long: `Shows one row a tunnel end: the port on one host that leads to another. The first
+fifty are listed, and how many there are more; -o json and -o yaml always have
+all of them, unless --limit is given.
+
+--counters asks the hosts for the counters of the ports that are listed. Open
+vSwitch brings them up to date every five seconds; a host that does not answer
+leaves them blank, and is named. Counters marked * are those of a port that
+several tunnels share (tunnelPorts: shared and flow).`,
 		Example: `  ovsmesh topology tunnels --network blue
   ovsmesh topology tunnels --host xen1 -o wide
-  ovsmesh topology tunnels --down`,
+  ovsmesh topology tunnels --down
+  ovsmesh topology tunnels --network blue --counters
+  ovsmesh topology tunnels --limit 0 | sort -k4`,
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			top, err := g.client().Topology(cmd.Context(), *req)
+			if err := wantLimit(limit); err != nil {
+				return err
+			}
+			ask := *req
+			if people := g.output != outputJSON && g.output != outputYAML; people || cmd.Flags().Changed("limit") {
+				ask.Limit = limit
+			}
+			top, err := g.topology(cmd.Context(), ask)
 			if err != nil {
 				return err
 			}
-			sortTopology(&top)
-			if err := g.knownTenant(cmd.Context(), req.Tenant, top); err != nil {
-				return err
+			for _, h := range top.Hosts {
+				if h.CountersError != "" {
+					fmt.Fprintf(cmd.ErrOrStderr(), "ovsmesh: no counters of %s: %s\n", h.Name, h.CountersError)
+				}
 			}
 			list := tunnelList{Tunnels: []tunnelRow{}}
-			all := 0
 			for _, n := range top.Networks {
 				for _, e := range n.Tunnels {
-					all++
-					if !down || e.State != api.TunnelUp {
-						list.Tunnels = append(list.Tunnels, tunnelRow{n.Name, n.Tenant, e})
-					}
+					list.Tunnels = append(list.Tunnels, tunnelRow{n.Name, n.Tenant, e})
 				}
 			}
 			return g.print(cmd, list, func(w io.Writer, wide bool) error {
-				t := tunnelTable(list.Tunnels, wide)
-				if t.empty() {
+				if len(list.Tunnels) == 0 {
+					all, err := g.endsOf(cmd, *req)
+					if err != nil {
+						return err
+					}
 					fmt.Fprintln(cmd.ErrOrStderr(), noTunnels(all))
+					return nil
 				}
-				return t.write(w)
+				if err := tunnelTable(list.Tunnels, wide, req.Counters).write(w); err != nil {
+					return err
+				}
+				return writeRest(w, top, *req)
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&down, "down", false, "only those that are not up")
+	cmd.Flags().BoolVar(&req.Counters, "counters", false, "ask the hosts for packets, bytes, errors and drops")
+	cmd.Flags().IntVar(&limit, "limit", limit, "rows at most; 0: no limit")
 	return cmd
+}
+
+// endsOf returns how many tunnel ends there are, also those that are up.
+func (g *globals) endsOf(cmd *cobra.Command, req api.TopologyFilter) (int, error) {
+	req.Down, req.Counters, req.Limit = false, false, api.NoTunnels
+	top, err := g.topology(cmd.Context(), req)
+	all := 0
+	for _, n := range top.Networks {
+		for _, m := range n.Members {
+			if req.Host == "" || req.Host == m.Host {
+				all += m.TunnelsWanted
+			}
+		}
+	}
+	return all, err
 }
 
 // noTunnels says why there is no row, of how many tunnel ends.
 func noTunnels(all int) string {
 	if all > 0 {
-		return "every tunnel is up: " + plural(all, "end")
+		return "every tunnel is up: " + count(all, "end")
 	}
 	return "no tunnels: a network has some once two hosts are in it"
 }
 
-func tunnelTable(rows []tunnelRow, wide bool) *table {
-	t := newTable("NETWORK", "FROM", "TO", "PORT", "REMOTE", "STATE", "ERROR")
-	if wide {
-		t = newTable("NETWORK", "FROM", "TO", "PORT", "REMOTE", "STATE", "TENANT", "BRIDGE", "ENCAP", "KEY", "LOCAL", "OFPORT", "MTU", "BFD", "ERROR")
+// writeRest says how many tunnel ends are not listed, and how to see them.
+func writeRest(w io.Writer, top api.Topology, req api.TopologyFilter) error {
+	omitted := 0
+	for _, n := range top.Networks {
+		omitted += n.TunnelsOmitted
 	}
+	if omitted == 0 {
+		return nil
+	}
+	var use []string
+	for _, f := range []struct{ flag, value string }{{"--tenant", req.Tenant}, {"--network", req.Network}, {"--host", req.Host}} {
+		if f.value == "" {
+			use = append(use, f.flag)
+		}
+	}
+	if !req.Down {
+		use = append(use, "--down")
+	}
+	_, err := fmt.Fprintf(w, "… and %s more (use %s)\n", thousands(omitted), strings.Join(append(use, "or --limit 0"), ", "))
+	return err
+}
+
+func tunnelTable(rows []tunnelRow, wide, counters bool) *table {
+	bfd := false
+	for _, r := range rows {
+		bfd = bfd || r.BFD != ""
+	}
+	header := []string{"NETWORK", "FROM", "TO", "PORT", "REMOTE", "STATE"}
+	if wide {
+		header = append(header, "TENANT", "BRIDGE", "ENCAP", "KEY", "LOCAL", "OFPORT", "MTU")
+	}
+	if bfd || wide {
+		header = append(header, "BFD")
+	}
+	if bfd {
+		header = append(header, "SINCE")
+	}
+	if bfd && wide {
+		header = append(header, "FORWARDING", "FLAPS", "DIAGNOSTIC")
+	}
+	if counters {
+		header = append(header, "RX-PACKETS", "RX-BYTES", "TX-PACKETS", "TX-BYTES", "ERRORS", "DROPPED")
+	}
+	t := newTable(append(header, "ERROR")...)
 	for _, r := range rows {
 		row := []string{r.Network, r.From, r.To, r.Port, r.RemoteIP, r.State}
 		if wide {
@@ -84,9 +164,45 @@ func tunnelTable(rows []tunnelRow, wide bool) *table {
 			if r.OFPort != 0 {
 				ofport = strconv.FormatInt(r.OFPort, 10)
 			}
-			row = append(row, r.Tenant, r.Bridge, string(r.Encap), key(r.Key), r.LocalIP, ofport, mtuText(r.MTU, false), r.BFD)
+			row = append(row, r.Tenant, r.Bridge, string(r.Encap), key(r.Key), r.LocalIP, ofport, mtuText(r.MTU, false))
+		}
+		if bfd || wide {
+			row = append(row, r.BFD)
+		}
+		if bfd {
+			row = append(row, bfdCells(r.BFDStatus, wide)...)
+		}
+		if counters {
+			row = append(row, counterCells(r.Counters)...)
 		}
 		t.add(append(row, r.Error)...)
 	}
 	return t
+}
+
+func bfdCells(s *api.BFDStatus, wide bool) []string {
+	cells := make([]string, 4)
+	if s != nil {
+		cells = []string{s.Since, yesNo(s.Forwarding), strconv.FormatInt(s.Flaps, 10), s.Diagnostic}
+	}
+	if !wide {
+		return cells[:1]
+	}
+	return cells
+}
+
+// counterCells are blank where nothing is known.
+func counterCells(c *api.TunnelCounters) []string {
+	if c == nil {
+		return []string{"", "", "", "", "", ""}
+	}
+	var cells []string
+	for _, n := range []int64{c.RxPackets, c.RxBytes, c.TxPackets, c.TxBytes, c.RxErrors + c.TxErrors, c.RxDropped + c.TxDropped} {
+		cell := strconv.FormatInt(n, 10)
+		if c.Shared {
+			cell += "*"
+		}
+		cells = append(cells, cell)
+	}
+	return cells
 }

@@ -73,7 +73,7 @@ func watchLines(ctx context.Context, f follower, stdout, stderr io.Writer) error
 // follower follows the events of a server, through its absences.
 type follower struct {
 	client *api.Client
-	filter api.EventFilter
+	filter api.TopologyFilter
 	event  func(api.Event) error // an error ends it
 	came   func()                // a connection stands; nil: nobody wants to know
 	said   func(string)          // what people should know of the connection
@@ -89,7 +89,9 @@ const (
 // known returns an error where the filter names what isn't there: nothing
 // would ever be told of it.
 func (f *follower) known(ctx context.Context, g *globals) error {
-	top, err := f.client.Topology(ctx, f.filter)
+	ask := f.filter
+	ask.Limit = api.NoTunnels
+	top, err := f.client.Topology(ctx, ask)
 	if err != nil {
 		return err
 	}
@@ -101,7 +103,7 @@ func (f *follower) known(ctx context.Context, g *globals) error {
 func (f *follower) run(ctx context.Context) error {
 	wait, away := firstRetry, false
 	for first := true; ; first = false {
-		s, err := f.client.Events(ctx, f.filter, f.last)
+		s, err := f.client.Events(ctx, f.filter.Events(), f.last)
 		if err == nil {
 			if away {
 				f.said("connected again")

@@ -134,7 +134,7 @@ func TestWatchRefused(t *testing.T) {
 	tests := []struct{ args, want string }{
 		{"-o yaml", "not yaml"},
 		{"blue", "unknown command"},
-		{"--down", "unknown flag: --down"},
+		{"--dwon", "unknown flag: --dwon"},
 	}
 	for _, tt := range tests {
 		got := command(t, []string{"OVSMESH_SERVER=" + server}, "", append([]string{"topology", "watch"}, strings.Fields(tt.args)...)...)

@@ -160,11 +160,11 @@ func (v *liveView) note(e api.Event) {
 // is wrong, and the events before.
 func (v *liveView) draw() error {
 	columns, rows := v.screen.size()
-	var tables, lists bytes.Buffer
-	if err := writeTables(&tables, v.top, v.wide); err != nil {
+	var body, lists bytes.Buffer
+	if err := writeTables(&body, v.top, tables{wide: v.wide, limit: rowsShown, detail: v.follower.filter.Network != ""}); err != nil {
 		return err
 	}
-	if err := writeNotes(&lists, v.top); err != nil {
+	if err := writeNotes(&lists, v.top, rowsShown); err != nil {
 		return err
 	}
 	f := frame{columns: columns, rows: rows}
@@ -175,7 +175,7 @@ func (v *liveView) draw() error {
 		f.clipped("")
 	}
 	f.clipped("")
-	f.eachClipped(tables.String())
+	f.eachClipped(body.String())
 	if v.loaded && len(v.top.Networks)+len(v.top.Hosts) == 0 {
 		f.clipped("no networks and no hosts")
 	}

@@ -98,6 +98,18 @@ func (c *Client) Objects(ctx context.Context, kind, name string) (Objects, error
 func (c *Client) Topology(ctx context.Context, f TopologyFilter) (Topology, error) {
 	var out Topology
 	q := query("network", f.Network, "host", f.Host, "tenant", f.Tenant)
+	if f.Down {
+		q.Set("down", "true")
+	}
+	if f.Counters {
+		q.Set("counters", "true")
+	}
+	if f.Limit != 0 {
+		q.Set("limit", strconv.Itoa(max(f.Limit, 0)))
+	}
+	if f.Offset > 0 {
+		q.Set("offset", strconv.Itoa(f.Offset))
+	}
 	return out, c.do(ctx, http.MethodGet, "/v1/topology", q, nil, &out)
 }
 

@@ -73,7 +73,9 @@ type Event struct {
 const EventItems = 100
 
 // EventFilter narrows a stream as it does a topology; zero fields don't.
-type EventFilter = TopologyFilter
+type EventFilter struct {
+	Network, Host, Tenant string
+}
 
 // passes reports whether an event is for a reader with this filter. An event of
 // no network concerns all, as far as its host does; one of no host likewise.

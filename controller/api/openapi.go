@@ -181,6 +181,18 @@ func describeParameter(name, in string, required bool) parameter {
 		p.Description = "Only what concerns this host."
 	case "tenant":
 		p.Description = "Only the networks of this tenant."
+	case "down":
+		p.Description = "Only tunnel ends that are not up, and networks and hosts with which something is not as it should be."
+		p.Schema = &schema{Type: "boolean"}
+	case "limit":
+		p.Description = "List at most so many tunnel ends, over all networks; they are counted all the same. Left out: all."
+		p.Schema = &schema{Type: "integer", Minimum: new(int64)}
+	case "offset":
+		p.Description = "Leave out the first so many tunnel ends."
+		p.Schema = &schema{Type: "integer", Minimum: new(int64)}
+	case "counters":
+		p.Description = "Ask the hosts for the counters of the tunnel ends that are listed."
+		p.Schema = &schema{Type: "boolean"}
 	case "generation":
 		p.Description = "The number that apply or delete has returned."
 		p.Schema = &schema{Type: "integer", Minimum: new(int64)}
@@ -245,6 +257,8 @@ func words(field string) []string {
 		return slices.Concat([]string{TunnelUp, TunnelPending, TunnelDown, TunnelUnreachable},
 			[]string{EventConnected, EventDisconnected, EventReleased, EventJoined, EventLeft, EventRemoved},
 			[]string{EventInSync, EventSyncing, EventAppeared, EventGone})
+	case "TopologyHost.health", "HostStatus.health":
+		return []string{HealthOK, HealthSlow, HealthStuck, HealthUnreachable, ""}
 	case "Item.kind":
 		return []string{KindNetworks, KindHosts, KindPorts, KindKeyPools}
 	case "Item.verb":

@@ -67,15 +67,19 @@ func (s *Server) sync(r *http.Request) (any, error) {
 }
 
 func (s *Server) topology(r *http.Request) (any, error) {
-	return s.backend.Topology(r.Context(), filterOf(r))
+	f, err := topologyFilterOf(r)
+	if err != nil {
+		return nil, err
+	}
+	return s.backend.Topology(r.Context(), f)
 }
 
 // filterParameters are the names that filterOf looks at.
 const filterParameters = "network host tenant"
 
-func filterOf(r *http.Request) TopologyFilter {
+func filterOf(r *http.Request) EventFilter {
 	q := r.URL.Query()
-	return TopologyFilter{Network: q.Get("network"), Host: q.Get("host"), Tenant: q.Get("tenant")}
+	return EventFilter{Network: q.Get("network"), Host: q.Get("host"), Tenant: q.Get("tenant")}
 }
 
 func (s *Server) audit(r *http.Request) (any, error) {

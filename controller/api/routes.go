@@ -53,7 +53,7 @@ func (s *Server) table() []route {
 				body: ApplyRequest{}, spec: topology.Spec{}, answer: ApplyResult{}, trouble: []int{400, 408, 409, 413, 500, 503}}},
 		{method: "GET", path: "/v1/sync", query: "generation", serve: s.sync,
 			about: operation{id: "sync", summary: "How far connected hosts have followed a change", need: "generation", answer: SyncStatus{}, trouble: read}},
-		{method: "GET", path: "/v1/topology", query: filterParameters, serve: s.topology,
+		{method: "GET", path: "/v1/topology", query: topologyParameters, serve: s.topology,
 			about: operation{id: "topology", summary: "Every network's mesh and every host, as they are", answer: Topology{}, trouble: work}},
 		{method: "GET", path: "/v1/audit", query: "network host foreign", serve: s.audit,
 			about: operation{id: "audit", summary: "Compare what is wanted with what the switches hold now", answer: AuditReport{}, trouble: work}},

@@ -33,11 +33,6 @@ type Backend interface {
 	Registry() *prometheus.Registry
 }
 
-// TopologyFilter narrows a Topology; zero fields don't.
-type TopologyFilter struct {
-	Network, Host, Tenant string
-}
-
 // Limits bound what one client may take from the others. All must be set.
 type Limits struct {
 	Read    time.Duration // for a request's header, and again for all of it

@@ -67,7 +67,8 @@ type HostPending struct {
 	Reason string `json:"reason"`
 }
 
-// Topology answers GET /v1/topology[?network=N][&host=H][&tenant=T].
+// Topology answers GET /v1/topology[?network=N][&host=H][&tenant=T]
+// [&down=true][&limit=N][&offset=N][&counters=true].
 type Topology struct {
 	Networks []TopologyNetwork `json:"networks"`
 	Hosts    []TopologyHost    `json:"hosts"`
@@ -86,6 +87,7 @@ type TopologyNetwork struct {
 	UnknownUnicast string   `json:"unknownUnicast"`
 	MTU            int      `json:"mtu"`                // bytes of IP that VMs can use between any two hosts; 0: not known yet
 	MTUAssumed     bool     `json:"mtuAssumed"`         // some host's underlay MTU is only assumed
+	UnderlayMTU    int      `json:"underlayMTU"`        // of the members' underlay, the smallest; 0: not known yet
 	Warnings       []string `json:"warnings,omitempty"` // host: what works, but not as VMs expect, and what to do
 
 	Hosts         []string `json:"hosts"`
@@ -95,6 +97,13 @@ type TopologyNetwork struct {
 	InSync        bool     `json:"inSync"`
 	Problems      []string `json:"problems,omitempty"` // host: what can't be done there
 	Tunnels       []Tunnel `json:"tunnels"`
+
+	Members            []TopologyMember `json:"members"` // in the order of Hosts
+	Bridges            []string         `json:"bridges"` // that carry it on any of the hosts
+	TunnelsPending     int              `json:"tunnelsPending"`
+	TunnelsDown        int              `json:"tunnelsDown"`
+	TunnelsUnreachable int              `json:"tunnelsUnreachable"`
+	TunnelsOmitted     int              `json:"tunnelsOmitted,omitempty"` // that a limit or an offset has kept out of Tunnels
 }
 
 // The states of a tunnel end.
@@ -120,6 +129,9 @@ type Tunnel struct {
 	BFD      string         `json:"bfd"` // session state of ovs-vswitchd.conf.db(5): up, down, init, admin_down; "" where BFD is off
 	MTU      int            `json:"mtu"` // bytes of IP that fit through it; 0: not known
 	Error    string         `json:"error"`
+
+	BFDStatus *BFDStatus      `json:"bfdStatus,omitempty"` // nil where BFD is off, or Open vSwitch reports nothing of it
+	Counters  *TunnelCounters `json:"counters,omitempty"`  // nil where nobody asked for them, or the host does not answer
 }
 
 // TopologyHost is one host as it is.
@@ -139,6 +151,11 @@ type TopologyHost struct {
 	OVSVersion string           `json:"ovsVersion"`
 	Bridges    []TopologyBridge `json:"bridges"`
 	Problems   []string         `json:"problems,omitempty"`
+
+	Health        string      `json:"health"`                  // one of the Health… words; "" of one that is external or has left
+	HealthReason  string      `json:"healthReason"`            // why it is not ok
+	Echo          *HostEchoes `json:"echo,omitempty"`          // nil while it is not connected
+	CountersError string      `json:"countersError,omitempty"` // why its counters, which were asked for, are not there
 }
 
 // TopologyBridge is one managed bridge of a host.
@@ -204,6 +221,9 @@ type HostStatus struct {
 	OVSVersion string   `json:"ovsVersion,omitempty"`
 	Networks   []string `json:"networks"`
 	Problems   []string `json:"problems,omitempty"`
+
+	Health       string `json:"health"` // as in TopologyHost
+	HealthReason string `json:"healthReason"`
 }
 
 // PortObject is a spec's port with its status.

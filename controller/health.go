@@ -1,0 +1,267 @@
+package controller
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"ovsmesh/controller/api"
+	"ovsmesh/topology"
+)
+
+// health is what is known of how a host answers. Its loop notes what happens;
+// how long ago that was is looked at by whoever asks, so it costs nothing while
+// nobody does. Nothing is sent for it: the sessions' own echoes tell.
+type health struct {
+	mu       sync.Mutex
+	database pulse                   // nil while it is not connected
+	since    time.Time               // when it last connected or disconnected; zero: never connected
+	why      string                  // it disconnected
+	behind   time.Time               // since when ovs-vswitchd has not carried out what is configured; zero: it has
+	cur, cfg int64                   // cur_cfg and next_cfg
+	switches map[string]*switchPulse // by bridge, those that we manage
+}
+
+// pulse is a session as far as it tells how the other side answers.
+type pulse interface {
+	Pulse() (roundTrip, silent, overdue time.Duration)
+}
+
+// switchPulse is the OpenFlow connection of a bridge.
+type switchPulse struct {
+	session pulse     // nil while there is none
+	lost    time.Time // since when there is none
+	why     string    // it ended; "" where none has been there
+}
+
+// When a host is no longer ok. A switch that makes a thousand ports answers
+// nothing for a second and longer.
+const (
+	slowRoundTrip = 500 * time.Millisecond // of an echo
+	slowAnswer    = time.Second            // for an echo that is out
+	stuckAnswer   = 3 * time.Second
+	slowConfig    = 2 * time.Second // for cur_cfg to follow next_cfg
+	stuckConfig   = 6 * time.Second
+	slowDial      = 2 * time.Second // for a bridge to dial in again: it tries every 1 to 1.5 s
+	stuckDial     = 6 * time.Second
+)
+
+func newHealth() *health { return &health{switches: map[string]*switchPulse{}} }
+
+// came notes that the host's database has connected.
+func (k *health) came(p pulse, cur, next int64) {
+	k.mu.Lock()
+	k.database, k.since, k.why, k.behind = p, time.Now(), "", time.Time{}
+	k.mu.Unlock()
+	k.config(cur, next)
+}
+
+// went notes that the connection of the database has ended.
+func (k *health) went(why string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.database, k.since, k.why, k.behind = nil, time.Now(), why, time.Time{}
+}
+
+// config notes how far ovs-vswitchd has followed its configuration. As long as
+// it makes any way it is not behind for long.
+func (k *health) config(cur, next int64) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch {
+	case cur >= next:
+		k.behind = time.Time{}
+	case k.behind.IsZero() || cur != k.cur:
+		k.behind = time.Now()
+	}
+	k.cur, k.cfg = cur, next
+}
+
+// awaits notes that a bridge should dial in.
+func (k *health) awaits(bridge string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.switches[bridge] == nil {
+		k.switches[bridge] = &switchPulse{lost: time.Now()}
+	}
+}
+
+// dialled notes that a bridge has dialled in.
+func (k *health) dialled(bridge string, p pulse) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.switches[bridge] = &switchPulse{session: p}
+}
+
+// lost notes that a bridge's OpenFlow connection has ended.
+func (k *health) lost(bridge string, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	s := &switchPulse{lost: time.Now()}
+	if err != nil {
+		s.why = err.Error()
+	}
+	k.switches[bridge] = s
+}
+
+// drops notes that a bridge is no longer ours.
+func (k *health) drops(bridge string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.switches, bridge)
+}
+
+// verdict says how the host is now, why it is not ok, and what its echoes tell.
+func (k *health) verdict() (word, reason string, echoes *api.HostEchoes) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	now := time.Now()
+	if k.database == nil {
+		return k.away(now)
+	}
+	var f finding
+	roundTrip, silent, overdue := k.database.Pulse()
+	echoes = &api.HostEchoes{Database: echo(roundTrip, silent)}
+	f.answers("its database", now, roundTrip, overdue)
+	dead := f.word == api.HealthStuck
+	if !k.behind.IsZero() {
+		f.late(now.Sub(k.behind), slowConfig, stuckConfig, fmt.Sprintf("ovs-vswitchd has not carried out its configuration (cur_cfg %d, next_cfg %d) since %s, for %s",
+			k.cur, k.cfg, clock(k.behind), length(now.Sub(k.behind))))
+	}
+	alive, connected := 0, 0
+	for _, name := range slices.Sorted(maps.Keys(k.switches)) {
+		s := k.switches[name]
+		if s.session == nil {
+			text := "bridge " + name + " has had no OpenFlow connection since " + clock(s.lost) + ", for " + length(now.Sub(s.lost))
+			if s.why != "" {
+				text += ": " + s.why
+			}
+			f.late(now.Sub(s.lost), slowDial, stuckDial, text)
+			continue
+		}
+		connected++
+		roundTrip, silent, overdue := s.session.Pulse()
+		if overdue < stuckAnswer {
+			alive++
+		}
+		e := echo(roundTrip, silent)
+		if echoes.Switches == nil {
+			echoes.Switches = &e
+		} else {
+			echoes.Switches.RoundTripMicros = max(echoes.Switches.RoundTripMicros, e.RoundTripMicros)
+			echoes.Switches.SilentMillis = max(echoes.Switches.SilentMillis, e.SilentMillis)
+		}
+		f.answers("ovs-vswitchd (bridge "+name+")", now, roundTrip, overdue)
+	}
+	if dead && connected > 0 && alive == 0 {
+		f.word = api.HealthUnreachable // both at once: mostly the way to it
+	}
+	word, reason = f.result()
+	return word, reason, echoes
+}
+
+// verdict says how a host is, and why it is not ok; "" of one that is not there
+// to be well.
+func (h *hostNow) verdict() (word, reason string) {
+	switch {
+	case h.left || h.rec.Kind == topology.KindExternal:
+		return "", ""
+	case h.loop == nil:
+		return api.HealthUnreachable, "it has never connected"
+	}
+	word, reason, _ = h.loop.health.verdict()
+	return word, reason
+}
+
+// away is the verdict on a host whose database is not connected.
+func (k *health) away(now time.Time) (word, reason string, _ *api.HostEchoes) {
+	if k.since.IsZero() {
+		return api.HealthUnreachable, "it has not connected since this controller has started", nil
+	}
+	reason = "not connected since " + clock(k.since)
+	if k.why != "" {
+		reason += ": " + k.why
+	}
+	for _, name := range slices.Sorted(maps.Keys(k.switches)) {
+		s := k.switches[name]
+		if s.session == nil {
+			continue
+		}
+		// A session that has ended hears nothing any more either.
+		if _, silent, _ := s.session.Pulse(); silent < stuckAnswer+slowAnswer && now.Sub(k.since) > silent {
+			return api.HealthStuck, "its database is " + reason + "; ovs-vswitchd (bridge " + name + ") answers", nil
+		}
+	}
+	return api.HealthUnreachable, reason, nil
+}
+
+// finding collects what is wrong; the worst counts, and of equals the first.
+type finding struct {
+	word    string
+	reasons []string
+}
+
+// reasonsShown is how many reasons are given: one cause mostly shows at every
+// bridge of a host.
+const reasonsShown = 3
+
+func (f *finding) note(word, text string) {
+	if word == api.HealthStuck && f.word != api.HealthStuck {
+		f.reasons = nil
+	} else if f.word == api.HealthStuck && word != api.HealthStuck {
+		return
+	}
+	f.word = word
+	f.reasons = append(f.reasons, text)
+}
+
+// late notes what has been waited for.
+func (f *finding) late(d, slow, stuck time.Duration, text string) {
+	switch {
+	case d >= stuck:
+		f.note(api.HealthStuck, text)
+	case d >= slow:
+		f.note(api.HealthSlow, text)
+	}
+}
+
+// answers notes how somebody answers echoes.
+func (f *finding) answers(who string, now time.Time, roundTrip, overdue time.Duration) {
+	switch {
+	case overdue >= stuckAnswer:
+		f.note(api.HealthStuck, who+" has not answered since "+clock(now.Add(-overdue))+", for "+length(overdue))
+	case overdue >= slowAnswer:
+		f.note(api.HealthSlow, who+" has owed an answer for "+length(overdue))
+	case overdue == 0 && roundTrip >= slowRoundTrip:
+		f.note(api.HealthSlow, who+" took "+length(roundTrip)+" to answer")
+	}
+}
+
+func (f *finding) result() (word, reason string) {
+	if f.word == "" {
+		return api.HealthOK, ""
+	}
+	shown := f.reasons[:min(reasonsShown, len(f.reasons))]
+	reason = strings.Join(shown, "; ")
+	if more := len(f.reasons) - len(shown); more > 0 {
+		reason += fmt.Sprintf("; and %d more like it", more)
+	}
+	return f.word, reason
+}
+
+func echo(roundTrip, silent time.Duration) api.HostEcho {
+	return api.HostEcho{RoundTripMicros: roundTrip.Microseconds(), SilentMillis: max(silent, 0).Milliseconds()}
+}
+
+func clock(t time.Time) string { return t.UTC().Format("15:04:05") + " UTC" }
+
+// length is a duration as people say it.
+func length(d time.Duration) string {
+	if d < 10*time.Second {
+		return d.Round(100 * time.Millisecond).String()
+	}
+	return d.Round(time.Second).String()
+}
