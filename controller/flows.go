@@ -91,6 +91,7 @@ func (h *host) syncBridge(ctx context.Context, b *bridge) (int, error) {
 	if err := b.sess.Apply(ctx, mods); err != nil {
 		return 0, err
 	}
+	h.did.bundle(b.name, mods)
 	h.env.metrics.flowMods.Add(float64(len(mods)))
 	for id, fs := range early {
 		b.installed[id] = slices.Concat(b.installed[id], fs)

@@ -71,6 +71,7 @@ type host struct {
 	watchers   sync.WaitGroup      // one goroutine a switch session, see watch
 	lastLocked bool
 	gate       gate
+	did        *deeds // since a repair began; nil: nobody asks
 }
 
 // attachment is a host's OVSDB session and the copy of its database, lent to

@@ -243,6 +243,9 @@ func (h *host) transact(ctx context.Context, p plan.Plan, l look) bool {
 		steps := p.Steps()
 		h.log.Info("rows", zap.Int("steps", len(steps)), zap.Strings("first", steps[:min(len(steps), stepsLogged)]))
 		sent, err := h.sendAll(ctx, batches)
+		if err == nil {
+			h.did.rows(steps)
+		}
 		if refused(err) && sent == 0 {
 			err = nil
 			for _, g := range p.Groups {
@@ -253,6 +256,8 @@ func (h *host) transact(ctx context.Context, p plan.Plan, l look) bool {
 					h.retry.fail()
 				} else if e != nil {
 					err = e
+				} else {
+					h.did.rows(g.Steps)
 				}
 			}
 		}

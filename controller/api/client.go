@@ -113,15 +113,22 @@ func (c *Client) Topology(ctx context.Context, f TopologyFilter) (Topology, erro
 	return out, c.do(ctx, http.MethodGet, "/v1/topology", q, nil, &out)
 }
 
-// Audit has the server compare what is wanted with what the switches hold;
-// GET /v1/audit.
+// Audit has the server compare what is wanted with what the switches hold, and
+// put it right where Repair is set; GET or POST /v1/audit.
 func (c *Client) Audit(ctx context.Context, req AuditRequest) (AuditReport, error) {
 	var out AuditReport
 	q := query("network", req.Network, "host", req.Host)
 	if req.Foreign {
 		q.Set("foreign", "true")
 	}
-	return out, c.do(ctx, http.MethodGet, "/v1/audit", q, nil, &out)
+	method := http.MethodGet
+	if req.Repair {
+		method = http.MethodPost
+		if req.DryRun {
+			q.Set("dryRun", "true")
+		}
+	}
+	return out, c.do(ctx, method, "/v1/audit", q, nil, &out)
 }
 
 // Export returns the intent as a spec; GET /v1/export.

@@ -205,6 +205,11 @@ func describeParameter(name, in string, required bool) parameter {
 	case "foreign":
 		p.Description = "List other programs' flows too."
 		p.Schema = &schema{Type: "boolean"}
+	case "bridge":
+		p.Description = "The bridge's name on that host."
+	case "view":
+		p.Description = "want: what ovsmesh wants there; got: what the switch holds; diff: where these differ. Left out: got."
+		p.Schema.Enum = []string{ViewWant, ViewGot, ViewDiff}
 	case "rows":
 		p.Description = "With what is on each connected host's bridges."
 		p.Schema = &schema{Type: "boolean"}
@@ -259,6 +264,10 @@ func words(field string) []string {
 			[]string{EventInSync, EventSyncing, EventAppeared, EventGone})
 	case "TopologyHost.health", "HostStatus.health":
 		return []string{HealthOK, HealthSlow, HealthStuck, HealthUnreachable, ""}
+	case "FlowList.view":
+		return []string{ViewWant, ViewGot, ViewDiff}
+	case "FlowEntry.sign":
+		return []string{"-", "+"}
 	case "Item.kind":
 		return []string{KindNetworks, KindHosts, KindPorts, KindKeyPools}
 	case "Item.verb":

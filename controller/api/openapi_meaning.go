@@ -37,9 +37,17 @@ func meanings() map[string]string {
 
 		"AuditReport":          "What an audit has found.",
 		"AuditReport.checked":  "How much was looked at.",
-		"AuditReport.clean":    "Nothing was found but other programs' flows.",
+		"AuditReport.clean":    "Nothing was found but other programs' flows, and what has been repaired.",
 		"AuditReport.complete": "Every host could be looked at.",
+		"AuditReport.dryRun":   "Nothing has changed: repairs are what would be done.",
 		"AuditReport.findings": "What was found.",
+		"AuditReport.repairs":  "What was done to put things right, where that was asked for.",
+
+		"AuditRepair":        "What was changed on a host, or would be.",
+		"AuditRepair.bridge": "The bridge whose flows these are; empty where it is about the host's rows.",
+		"AuditRepair.flows":  "One bundle, in the syntax of ovs-ofctl: + puts a flow in, also in place of one of the same match; - takes one out.",
+		"AuditRepair.host":   "The host.",
+		"AuditRepair.rows":   "One transaction, step by step, in words.",
 
 		"BFDStatus":                  "What Open vSwitch reports of a tunnel's BFD session.",
 		"BFDStatus.diagnostic":       "Why this end last went down.",
@@ -86,6 +94,24 @@ func meanings() map[string]string {
 		"File":      "One document of a spec.",
 		"File.data": "Its text, YAML or JSON.",
 		"File.name": "What problems call it.",
+
+		"FlowEntry":         "One flow of a list.",
+		"FlowEntry.about":   "The port, host or address that it is about, as people know it; empty where it is about none.",
+		"FlowEntry.flow":    "The flow, in the syntax of ovs-ofctl add-flows.",
+		"FlowEntry.foreign": "It is another program's.",
+		"FlowEntry.network": "The network that it serves; empty where it serves none, or all.",
+		"FlowEntry.opaque":  "It has parts that ovs-ofctl has no words for, and can't be put in again by it.",
+		"FlowEntry.purpose": "What its table does; empty of a table that is not ours.",
+		"FlowEntry.reason":  "What it is for, as its cookie says; empty of another program's.",
+		"FlowEntry.sign":    "In a diff: - is wanted and not there, + is there and not wanted.",
+		"FlowEntry.table":   "Number of its table.",
+
+		"FlowList":         "A bridge's flows by table, the highest priority first.",
+		"FlowList.bridge":  "The bridge.",
+		"FlowList.flows":   "The flows; in a diff, one that is there otherwise than wanted comes twice.",
+		"FlowList.foreign": "How many flows of other programs the switch holds; where only what is wanted was asked for, 0.",
+		"FlowList.host":    "The host.",
+		"FlowList.view":    "What was asked for.",
 
 		"Host":             "A hypervisor.",
 		"Host.endpoint":    "Source address of its tunnels; left out: what the host itself says, else the address that it connects from.",

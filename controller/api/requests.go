@@ -82,15 +82,6 @@ func filterOf(r *http.Request) EventFilter {
 	return EventFilter{Network: q.Get("network"), Host: q.Get("host"), Tenant: q.Get("tenant")}
 }
 
-func (s *Server) audit(r *http.Request) (any, error) {
-	q := r.URL.Query()
-	foreign, err := flag(r, "foreign")
-	if err != nil {
-		return nil, err
-	}
-	return s.backend.Audit(r.Context(), AuditRequest{Network: q.Get("network"), Host: q.Get("host"), Foreign: foreign})
-}
-
 func (s *Server) inventory(r *http.Request) (any, error) {
 	rows, err := flag(r, "rows")
 	if err != nil {

@@ -57,6 +57,10 @@ func (s *Server) table() []route {
 			about: operation{id: "topology", summary: "Every network's mesh and every host, as they are", answer: Topology{}, trouble: work}},
 		{method: "GET", path: "/v1/audit", query: "network host foreign", serve: s.audit,
 			about: operation{id: "audit", summary: "Compare what is wanted with what the switches hold now", answer: AuditReport{}, trouble: work}},
+		{method: "POST", path: "/v1/audit", query: "network host foreign dryRun", serve: s.repair,
+			about: operation{id: "repair", summary: "The same, put right what is off of ours, and look again", answer: AuditReport{}, trouble: work}},
+		{method: "GET", path: "/v1/flows/{host}/{bridge}", query: "view network foreign", serve: s.flows,
+			about: operation{id: "flows", summary: "A bridge's flows, wanted or as its switch holds them now", answer: FlowList{}, trouble: work}},
 		{method: "GET", path: "/v1/export", serve: func(r *http.Request) (any, error) { return s.backend.Export(r.Context()) },
 			about: operation{id: "export", summary: "The whole spec, as apply takes it back", answer: topology.Spec{}, trouble: read}},
 		{method: "GET", path: "/v1/inventory", query: "rows", serve: s.inventory,
@@ -232,7 +236,7 @@ func explain(err error) (int, Error) {
 		return http.StatusNotFound, body
 	case errors.Is(err, topology.ErrConflict):
 		return http.StatusConflict, body
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, ErrUnavailable), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return http.StatusServiceUnavailable, body
 	}
 	return http.StatusInternalServerError, body

@@ -25,6 +25,7 @@ type Backend interface {
 	Objects(ctx context.Context, kind, name string) (Objects, error)
 	Topology(context.Context, TopologyFilter) (Topology, error)
 	Audit(context.Context, AuditRequest) (AuditReport, error)
+	Flows(context.Context, FlowsRequest) (FlowList, error)
 	Export(context.Context) (topology.Spec, error)
 	Inventory(context.Context, InventoryRequest) (Inventory, error)
 	Events(after uint64) EventPage // 0: only where the stream is now

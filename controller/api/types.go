@@ -255,14 +255,17 @@ type KeyPoolStatus struct {
 	Free int `json:"free"`
 }
 
-// AuditRequest is GET /v1/audit[?network=N][&host=H][&foreign=true].
+// AuditRequest is GET /v1/audit[?network=N][&host=H][&foreign=true]; POST with
+// Repair.
 type AuditRequest struct {
 	Network string
 	Host    string
 	Foreign bool // list others' flows too
+	Repair  bool // put right what is off, on all hosts that are looked at
+	DryRun  bool // with Repair: only say what would be done
 }
 
-// AuditReport answers GET /v1/audit.
+// AuditReport answers GET and POST /v1/audit.
 type AuditReport = audit.Report
 
 // Version answers GET /v1/version.

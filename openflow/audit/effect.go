@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 
@@ -63,7 +64,7 @@ func (l *look) lackOption(w *flow.Flow, port string) string {
 	case pipeline.AskOwner:
 		return port + " is told that its own address is taken"
 	case pipeline.AnswerARP, pipeline.DirectND:
-		return fmt.Sprintf("VMs on %s ask all hosts for %s", l.Host, address(w))
+		return fmt.Sprintf("VMs on %s ask all hosts for %s", l.Host, cmp.Or(address(w), "an address"))
 	case pipeline.UnknownDrop:
 		return "nothing while the switch itself drops what no flow matches"
 	case pipeline.FloodHome:
@@ -99,7 +100,8 @@ func (l *look) peer(f *flow.Flow) string {
 	return l.port(f)
 }
 
-// address is the IP address that a flow of ARP or neighbour discovery is about.
+// address is the IP address that a flow of ARP or neighbour discovery is about,
+// "" of any other.
 func address(f *flow.Flow) string {
 	for _, n := range []flow.Name{flow.ARPTPA, flow.NDTarget} {
 		if x, ok := f.Match.Get(n.Field()); ok {
@@ -108,7 +110,7 @@ func address(f *flow.Flow) string {
 			}
 		}
 	}
-	return "an address"
+	return ""
 }
 
 // unguarded says what follows from the loss of a tunnel's broadcast drop, which

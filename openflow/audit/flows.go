@@ -40,7 +40,7 @@ func Flows(b Bridge) []Finding {
 	for i := range d.Add {
 		w := &d.Add[i]
 		if f, ok := l.foreign[w.Key()]; ok {
-			out = append(out, l.shadowFinding(l.networkName(pipeline.NetworkOf(w.Cookie)), w, f, l.shadowed(w, f)))
+			out = append(out, l.shadowFinding(l.NetworkName(pipeline.NetworkOf(w.Cookie)), w, f, l.shadowed(w, f)))
 			continue
 		}
 		if g := stray.take(w); g != nil {
@@ -62,7 +62,7 @@ func Flows(b Bridge) []Finding {
 
 func (b *Bridge) finding(kind string, f *flow.Flow, want, got, effect string) Finding {
 	out := Finding{Host: b.Host, Bridge: b.Name, Kind: kind, Want: want, Got: got, Effect: effect}
-	out.Network = b.networkName(pipeline.NetworkOf(f.Cookie))
+	out.Network = b.NetworkName(pipeline.NetworkOf(f.Cookie))
 	return out
 }
 

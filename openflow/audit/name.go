@@ -67,10 +67,28 @@ func macOf(x flow.OXM) string {
 	return fmt.Sprintf("%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5])
 }
 
-// networkName names a network; "" where the flow is of none.
-func (b *Bridge) networkName(id uint32) string {
+// NetworkName names a network by the ID in its flows' cookies; "" of ID 0, and
+// where there is no name.
+func (b *Bridge) NetworkName(id uint32) string {
 	if id == 0 || b.Network == nil {
 		return ""
 	}
 	return b.Network(id)
+}
+
+// About names what a flow is about: the port, the peer or the address that it
+// matches; "" where it matches none.
+func (b *Bridge) About(f *flow.Flow) string {
+	if inPort(f) != 0 {
+		return b.port(f)
+	}
+	for _, n := range []flow.Name{flow.EthDst, flow.EthSrc} {
+		if x, ok := f.Match.Get(n.Field()); ok && x.Mask == "" && len(x.Value) == 6 && x.Value[0]&1 == 0 {
+			return b.addressOwner(x)
+		}
+	}
+	if ip := address(f); ip != "" {
+		return ip
+	}
+	return ""
 }

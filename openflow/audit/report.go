@@ -49,19 +49,22 @@ type Checked struct {
 
 // Report is what a whole look found.
 type Report struct {
-	Clean    bool      `json:"clean"`    // nothing found but foreign flows
+	Clean    bool      `json:"clean"`    // nothing found but foreign flows and what has been repaired
 	Complete bool      `json:"complete"` // every host could be looked at
 	Checked  Checked   `json:"checked"`
 	Findings []Finding `json:"findings"`
+	DryRun   bool      `json:"dryRun,omitempty"`  // Repairs are what would be done
+	Repairs  []Repair  `json:"repairs,omitempty"` // what was done
 }
 
 // NewReport sorts findings and draws the conclusions. A foreign flow is no
-// difference: it is shown, and the report stays clean. Findings is never nil.
+// difference, nor is what has been repaired: they are shown, and the report
+// stays clean. Findings is never nil.
 func NewReport(checked Checked, findings []Finding) Report {
 	r := Report{Clean: true, Complete: true, Checked: checked, Findings: append([]Finding{}, findings...)}
 	Sort(r.Findings)
 	for _, f := range r.Findings {
-		r.Clean = r.Clean && f.Kind == ForeignFlow
+		r.Clean = r.Clean && (f.Kind == ForeignFlow || f.Repaired)
 		r.Complete = r.Complete && f.Kind != UnreachableHost
 	}
 	return r

@@ -134,7 +134,7 @@ func (l *look) takenBy(f *flow.Flow, x *index) []Finding {
 		case s.flows > 2:
 			effect += fmt.Sprintf("; %s more flows likewise", atLeast(s.flows-1, total))
 		}
-		out = append(out, l.shadowFinding(l.networkName(id), s.top, f, effect))
+		out = append(out, l.shadowFinding(l.NetworkName(id), s.top, f, effect))
 	}
 	return out
 }

@@ -1,0 +1,214 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"ovsmesh/controller/api"
+	"ovsmesh/openflow/audit"
+	"ovsmesh/openflow/flow"
+	"ovsmesh/openflow/pipeline"
+	"ovsmesh/openflow/wire"
+	"ovsmesh/ovsdb/plan"
+	"ovsmesh/ovsdb/schema"
+)
+
+// hostLook is one look at a host. It runs on the host's loop, so that what is
+// wanted can't change meanwhile.
+type hostLook struct {
+	request api.AuditRequest
+	host    string
+	silent  map[string]string // bridges whose switches do not answer, and why
+
+	checked  audit.Checked
+	findings []audit.Finding
+	repairs  []audit.Repair // that would be made; only with Repair
+}
+
+func (l *hostLook) unreachable(why string) {
+	l.findings = append(l.findings, audit.UnreachableHostFinding(l.host, why))
+}
+
+func (l *hostLook) run(ctx context.Context, h *host) {
+	if h.att == nil {
+		l.unreachable("it is not connected")
+		return
+	}
+	ctxDB, cancel := context.WithTimeout(ctx, callTimeout)
+	db, err := h.att.sess.SelectDB(ctxDB)
+	cancel()
+	if err != nil {
+		l.unreachable(err.Error())
+		return
+	}
+	// What is wanted follows from the host's own rows, too: ports' numbers
+	// and names. All of the look is made with those read just now.
+	monitored := h.att.db
+	h.att.db = db
+	defer func() { h.att.db = monitored }()
+	l.checked.Hosts++
+	l.tunnels(h, db)
+	if l.request.Repair {
+		if rows := l.rows(h); len(rows) > 0 {
+			l.repairs = append(l.repairs, audit.Repair{Host: l.host, Rows: rows, Flows: []string{}})
+		}
+	}
+	failed := map[string][]string{} // bridges by why they could not be looked at
+	for _, name := range slices.Sorted(maps.Keys(h.bridges)) {
+		b := h.bridges[name]
+		id, on := onBridge(h, b, l.request.Network)
+		if !on {
+			continue
+		}
+		if id == 0 {
+			want, got := plan.Settings(db, name)
+			l.findings = append(l.findings, audit.Settings(l.host, name, want, got)...)
+		}
+		if why := l.bridge(ctx, h, db, b, id); why != "" {
+			failed[why] = append(failed[why], name)
+		}
+	}
+	for _, why := range slices.Sorted(maps.Keys(failed)) {
+		l.unreachable(bridgesText(failed[why]) + ": " + why)
+	}
+}
+
+// bridgesShown is how many bridges of a host are named that can't be looked at.
+const bridgesShown = 5
+
+func bridgesText(names []string) string {
+	if len(names) == 1 {
+		return "bridge " + names[0]
+	}
+	text := "bridges " + strings.Join(names[:min(len(names), bridgesShown)], ", ")
+	if more := len(names) - bridgesShown; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}
+
+// rows returns what a transaction would change on the host, in words.
+func (l *hostLook) rows(h *host) []string {
+	complete := h.complete
+	h.complete = true
+	defer func() { h.complete = complete }()
+	p, _ := h.plan()
+	return p.Steps()
+}
+
+// bridge looks at a bridge's flows, those of one network where only is not 0.
+// It returns why it could not, "" if it could.
+func (l *hostLook) bridge(ctx context.Context, h *host, db *schema.DB, b *bridge, only uint32) string {
+	if b.sess == nil {
+		return "not connected over OpenFlow"
+	}
+	if why := l.silent[b.name]; why != "" {
+		return why
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	got, err := b.sess.Flows(ctx)
+	if err != nil {
+		if errors.Is(err, context.DeadlineExceeded) {
+			for name := range h.bridges { // one switch serves them all
+				if l.silent[name] == "" {
+					l.silent[name] = "not asked, as the same switch has not answered for bridge " + b.name
+				}
+			}
+		}
+		return err.Error()
+	}
+	ids := map[uint32]bool{only: true}
+	if only == 0 {
+		for id := range b.nets {
+			ids[id] = true
+		}
+	}
+	look := audit.Bridge{
+		Host: l.host, Name: b.name, Foreign: l.request.Foreign,
+		Network: func(id uint32) string { return b.nets[id] },
+		Port:    h.portNames(db, b),
+		MAC:     h.macNames(b),
+	}
+	var all []flow.Flow // of all networks
+	for _, id := range slices.Sorted(maps.Keys(b.wantIDs())) {
+		if !ids[id] && !l.request.Repair {
+			continue
+		}
+		want, err := h.wanted(b, id)
+		if err != nil {
+			return err.Error()
+		}
+		if ids[id] {
+			look.Want = append(look.Want, want...)
+		}
+		all = append(all, want...)
+	}
+	l.checked.Bridges++
+	l.checked.Flows += len(look.Want)
+	if l.request.Repair {
+		if lines := bundleText(all, got); len(lines) > 0 {
+			l.repairs = append(l.repairs, audit.Repair{Host: l.host, Bridge: b.name, Rows: []string{}, Flows: lines})
+		}
+	}
+	look.Got = got
+	if only != 0 {
+		look.Got = slices.DeleteFunc(got, func(f flow.Flow) bool {
+			return pipeline.Owned(f.Cookie) && pipeline.NetworkOf(f.Cookie) != only
+		})
+	}
+	l.findings = append(l.findings, audit.Flows(look)...)
+	return ""
+}
+
+// wantIDs returns the IDs of the networks that are wanted on a bridge, with 0
+// for what belongs to none.
+func (b *bridge) wantIDs() map[uint32]bool {
+	ids := map[uint32]bool{0: true}
+	for id := range b.nets {
+		ids[id] = true
+	}
+	return ids
+}
+
+// wanted returns the flows of one network that a bridge should hold, until its
+// ports have been made those that it was last given.
+func (h *host) wanted(b *bridge, id uint32) ([]flow.Flow, error) {
+	want, ok, err := h.compile(b, id)
+	if err == nil && !ok {
+		want = b.installed[id]
+	}
+	return want, err
+}
+
+// bundleText returns the flow-mods that make want of what is ours of got.
+func bundleText(want, got []flow.Flow) []string {
+	var ours []flow.Flow
+	strangers := map[flow.Key]struct{}{}
+	for _, f := range got {
+		if pipeline.Owned(f.Cookie) {
+			ours = append(ours, f)
+		} else {
+			strangers[f.Key()] = struct{}{}
+		}
+	}
+	return modTexts(appendDelta(nil, flow.Diff(want, ours), strangers))
+}
+
+// modTexts prints flow-mods, "+ " those that put a flow in and "- " those that
+// take one out.
+func modTexts(mods []wire.Mod) []string {
+	lines := make([]string, 0, len(mods))
+	for _, m := range mods {
+		mark := "+ "
+		if m.Command == wire.DeleteStrict {
+			mark = "- "
+		}
+		lines = append(lines, mark+m.Flow.String())
+	}
+	return lines
+}
