@@ -99,8 +99,8 @@ func (c *Controller) Sync(ctx context.Context, gen uint64) (api.SyncStatus, erro
 		} else {
 			st.Pending = append(st.Pending, api.HostPending{Host: h.name, Reason: s.waiting})
 		}
-		for name, n := range s.networks {
-			for _, p := range n.failures {
+		for name := range s.failing {
+			for _, p := range s.networks[name].failures {
 				st.Errors = append(st.Errors, fmt.Sprintf("%s: network %s: %s", h.name, name, p))
 			}
 		}

@@ -1,9 +1,7 @@
 package controller
 
 import (
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"ovsmesh/controller/api"
@@ -12,7 +10,7 @@ import (
 // bfdStatus tells what Open vSwitch reports of a tunnel's BFD session, and since
 // when its state is what it is: as long as it has been so in the looks at it.
 // It must run on the loop. It returns nil where nothing is reported.
-func (h *host) bfdStatus(network string, t wantedTunnel) *api.BFDStatus {
+func (h *host) bfdStatus(network string, t *wantedTunnel) *api.BFDStatus {
 	if t.row == nil || len(t.row.BFDStatus) == 0 {
 		return nil
 	}
@@ -22,10 +20,8 @@ func (h *host) bfdStatus(network string, t wantedTunnel) *api.BFDStatus {
 		RemoteState: got["remote_state"], RemoteDiagnostic: noDiagnostic(got["remote_diagnostic"]),
 	}
 	s.Flaps, _ = strconv.ParseInt(got["flap_count"], 10, 64) // absent from old versions
-	before := h.status.networks[network].tunnels
-	i, found := slices.BinarySearchFunc(before, t.Peer, func(t api.Tunnel, peer string) int { return strings.Compare(t.To, peer) })
-	if found && before[i].BFDStatus != nil && before[i].BFDStatus.State == s.State {
-		s.Since = before[i].BFDStatus.Since
+	if was := h.status.networks[network].ends.bfd[t.Peer]; was != nil && was.State == s.State {
+		s.Since = was.Since
 	} else {
 		s.Since = time.Now().UTC().Format(time.RFC3339)
 	}

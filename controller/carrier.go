@@ -112,7 +112,9 @@ func (h *host) joinCarrier(on *topology.OnHost) {
 		}
 	}
 	at.users[on.Net.ID] = on.Net.Name
-	for _, t := range h.portsWanted(on) {
+	wanted := h.portsWanted(on)
+	for i := range wanted {
+		t := &wanted[i]
 		p, want := at.ports[t.Name], sharedTunnel(on, t)
 		if p == nil {
 			p = &sharedPort{}
@@ -147,7 +149,9 @@ func (h *host) leaveCarrier(on *topology.OnHost) {
 	}
 	at := c.homes[on.Bridge]
 	delete(at.users, on.Net.ID)
-	for _, t := range h.portsWanted(on) {
+	wanted := h.portsWanted(on)
+	for i := range wanted {
+		t := &wanted[i]
 		p := at.ports[t.Name]
 		if p == nil {
 			continue
@@ -234,7 +238,7 @@ func (h *host) peersOf(carrier string, interfaces []string) map[string]struct{} 
 
 // sharedTunnel is the port through which a tunnel goes. What the networks
 // differ in, each packet has of its own.
-func sharedTunnel(on *topology.OnHost, t topology.Tunnel) plan.Tunnel {
+func sharedTunnel(on *topology.OnHost, t *topology.Tunnel) plan.Tunnel {
 	p := ownTunnel(t)
 	p.Key, p.BFD = 0, false // what asks for BFD is counted
 	if on.Net.TunnelPorts == topology.TunnelPortsFlow {

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 
-	"ovsmesh/controller/api"
 	"ovsmesh/openflow/flow"
 	"ovsmesh/openflow/pipeline"
 	"ovsmesh/ovsdb/schema"
@@ -155,15 +154,16 @@ func (h *host) network(b *bridge, id uint32) (pipeline.Network, bool) {
 	n.Tunnels = append(n.Tunnels, h.narrower(on, n.Tunnels, via)...)
 	macs := topology.MACTable(on)
 	n.Remotes = make([]pipeline.Remote, 0, len(macs))
-	for _, e := range macs {
-		r := pipeline.Remote{MAC: e.MAC}
-		for _, peer := range e.Peers {
+	places := make([]int, 0, len(macs)) // most addresses are in one
+	for i := range macs {
+		from := len(places)
+		for _, peer := range macs[i].Peers {
 			if at, ok := via[peer]; ok {
-				r.Via = append(r.Via, at)
+				places = append(places, at)
 			}
 		}
-		if len(r.Via) > 0 {
-			n.Remotes = append(n.Remotes, r)
+		if to := len(places); to > from {
+			n.Remotes = append(n.Remotes, pipeline.Remote{MAC: macs[i].MAC, Via: places[from:to:to]})
 		}
 	}
 	if n.Learning {
@@ -245,7 +245,7 @@ func (h *host) compile(b *bridge, id uint32) ([]flow.Flow, bool, error) {
 // wantedTunnel is a tunnel port that is wanted, with the rows that are there
 // for it.
 type wantedTunnel struct {
-	topology.Tunnel
+	*topology.Tunnel
 	port *schema.Port
 	row  *schema.Interface
 }
@@ -257,8 +257,8 @@ func (h *host) tunnels(db *schema.DB, on *topology.OnHost) ([]wantedTunnel, []to
 	want, failed := h.tunnelsWanted(on)
 	var byPeer map[string][]*schema.Port // made for the first that is not there under its name
 	list := make([]wantedTunnel, len(want))
-	for n, t := range want {
-		w := &list[n]
+	for n := range want {
+		t, w := &want[n], &list[n]
 		if w.Tunnel = t; n > 0 && t.Name == list[n-1].Name { // one port to all peers
 			w.port, w.row = list[n-1].port, list[n-1].row
 			continue
@@ -287,7 +287,7 @@ func (h *host) tunnels(db *schema.DB, on *topology.OnHost) ([]wantedTunnel, []to
 }
 
 // rowOf returns the Interface of a port if it is that of a tunnel.
-func (h *host) rowOf(db *schema.DB, on *topology.OnHost, t topology.Tunnel, p *schema.Port) *schema.Interface {
+func (h *host) rowOf(db *schema.DB, on *topology.OnHost, t *topology.Tunnel, p *schema.Port) *schema.Interface {
 	if p == nil || len(p.Interfaces) != 1 || p.ExternalIDs[schema.KeyOwner] != h.env.owner {
 		return nil
 	}
@@ -316,7 +316,6 @@ type wants struct {
 	on      *topology.OnHost
 	tunnels []topology.Tunnel
 	failed  []topology.TunnelProblem
-	shown   []api.Tunnel // tunnels as people see them, their state left open; made when first needed
 }
 
 func (h *host) tunnelsWanted(on *topology.OnHost) ([]topology.Tunnel, []topology.TunnelProblem) {
@@ -332,17 +331,4 @@ func (h *host) wantsOf(on *topology.OnHost) *wants {
 		h.wants[on.Net.Name] = w
 	}
 	return w
-}
-
-// shown returns the wanted tunnels of a network as people see them, their state
-// left open.
-func (h *host) shown(on *topology.OnHost) []api.Tunnel {
-	w := h.wantsOf(on)
-	if w.shown == nil {
-		w.shown = make([]api.Tunnel, len(w.tunnels))
-		for i, t := range w.tunnels {
-			w.shown[i] = newTunnel(on, t)
-		}
-	}
-	return w.shown
 }

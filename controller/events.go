@@ -19,10 +19,33 @@ const eventsKept = 8192
 // It may be used by several goroutines.
 type events struct {
 	mu    sync.Mutex
-	last  uint64      // number of the newest event, or of the one before the first
-	count int         // events in ring
-	ring  []api.Event // the last events, each at its number modulo the length
-	more  chan struct{}
+	last  uint64        // number of the newest event, or of the one before the first
+	count int           // events in ring
+	ring  []api.Event   // the last events, each at its number modulo the length
+	more  chan struct{} // closed by what comes next; nil if nobody has asked since the last
+	asked time.Time     // when somebody last did
+}
+
+// followedFor is how long a reader who is gone may take to come back and find
+// nothing missing.
+const followedFor = 10 * time.Minute
+
+// followed reports whether somebody reads, or may come back. To draw up what
+// nobody reads would be a good part of what a large change costs; see skip.
+func (s *events) followed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.more != nil || time.Since(s.asked) < followedFor
+}
+
+// skip is for what became true and was not drawn up. Whoever has read before
+// is told that he has lost some.
+func (s *events) skip() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last++
+	s.count = 0
+	s.wake()
 }
 
 // newEvents makes a log that keeps so many events. Its numbers begin with the
@@ -48,6 +71,10 @@ func (s *events) publish(list ...api.Event) {
 		s.ring[s.place(e.ID)] = e
 	}
 	s.count = min(s.count+len(list), len(s.ring))
+	s.wake()
+}
+
+func (s *events) wake() {
 	if s.more != nil {
 		close(s.more)
 		s.more = nil
@@ -59,6 +86,7 @@ func (s *events) publish(list ...api.Event) {
 func (s *events) since(after uint64) api.EventPage {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.asked = time.Now()
 	if s.more == nil {
 		s.more = make(chan struct{})
 	}

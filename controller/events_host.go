@@ -19,8 +19,9 @@ func (s *events) of(host string) func(...api.Event) {
 
 // news compares what a look at the host has found with what is published of it.
 // It must run on the loop, before the new status replaces the old one. Its cost
-// is that of the networks and bridges that were looked at.
-func (h *host) news(fresh map[string]networkStatus, bridges map[string]api.TopologyBridge) []api.Event {
+// is that of the networks and bridges that were looked at; what is new of
+// networks, by far the most, is left out unless somebody follows events.
+func (h *host) news(fresh map[string]networkStatus, bridges map[string]api.TopologyBridge, followed bool) []api.Event {
 	var news []api.Event
 	for _, name := range h.status.released {
 		news = append(news, api.Event{Kind: api.EventBridge, Bridge: name, State: api.EventReleased})
@@ -28,6 +29,9 @@ func (h *host) news(fresh map[string]networkStatus, bridges map[string]api.Topol
 	h.status.released = nil
 	for _, name := range slices.Sorted(maps.Keys(bridges)) {
 		news = append(news, bridgeNews(h.status.bridges[name], bridges[name])...)
+	}
+	if !followed {
+		return news
 	}
 	for _, name := range slices.Sorted(maps.Keys(fresh)) {
 		from := len(news)
@@ -62,9 +66,9 @@ func bridgeNews(was, is api.TopologyBridge) []api.Event {
 // other; was is zero at the first since the host has connected. The tunnels of
 // both are sorted by peer.
 func networkNews(news []api.Event, was, is networkStatus) []api.Event {
-	before := was.tunnels
-	for i := range is.tunnels {
-		t := &is.tunnels[i]
+	before, now := was.ends.tunnels(), is.ends.tunnels()
+	for i := range now {
+		t := &now[i]
 		for len(before) > 0 && before[0].To < t.To {
 			news = append(news, tunnelGone(before[0]))
 			before = before[1:]

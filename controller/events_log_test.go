@@ -3,6 +3,7 @@ package controller
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"ovsmesh/controller/api"
 	"ovsmesh/topology"
@@ -98,6 +99,35 @@ func TestEventsPages(t *testing.T) {
 	}
 }
 
+// What nobody reads is not drawn up, and who comes back to it is told so.
+func TestEventsSkip(t *testing.T) {
+	s := newEvents(8)
+	if s.followed() {
+		t.Error("followed by nobody")
+	}
+	at := s.since(0)
+	if !s.followed() {
+		t.Error("a reader who waits does not count")
+	}
+	publishN(s, 1)
+	if !s.followed() || s.since(at.Last).Lost {
+		t.Error("a reader who may come back does not count")
+	}
+	publishN(s, 1)
+	if s.asked = time.Now().Add(-followedFor); s.followed() {
+		t.Error("followed by one who is gone for good")
+	}
+	at = s.since(0)
+	s.skip()
+	if !isClosed(at.More) || !s.since(at.Last).Lost {
+		t.Error("a reader is not told of what was skipped")
+	}
+	at = s.since(0)
+	if publishN(s, 1); s.since(at.Last).Lost || len(s.since(at.Last).Events) != 1 {
+		t.Error("what comes after is lost, too")
+	}
+}
+
 // More readers, and slow ones, cost the publisher nothing.
 func BenchmarkPublish(b *testing.B) {
 	s := newEvents(eventsKept)
@@ -123,21 +153,33 @@ func kindsOf(list []api.Event) []string {
 }
 
 func TestNetworkNews(t *testing.T) {
-	up := func(to string) api.Tunnel { return api.Tunnel{To: to, State: api.TunnelUp} }
-	down := func(to, why string) api.Tunnel { return api.Tunnel{To: to, State: api.TunnelDown, Error: why} }
+	type seen struct {
+		to string
+		end
+	}
+	up := func(to string) seen { return seen{to, end{state: api.TunnelUp}} }
+	down := func(to, why string) seen { return seen{to, end{state: api.TunnelDown, why: why}} }
+	ends := func(list ...seen) tunnelEnds {
+		e := tunnelEnds{on: &topology.OnHost{}}
+		for _, s := range list {
+			e.want = append(e.want, topology.Tunnel{Peer: s.to})
+			e.runs = append(e.runs, run{1, s.end})
+		}
+		return e
+	}
 	tests := []struct {
 		name    string
 		was, is networkStatus
 		want    []string
 	}{
 		{"nothing", networkStatus{}, networkStatus{}, nil},
-		{"the same", networkStatus{inSync: true, tunnels: []api.Tunnel{up("b")}, problems: []string{"p"}},
-			networkStatus{inSync: true, tunnels: []api.Tunnel{up("b")}, problems: []string{"p"}}, nil},
-		{"at first", networkStatus{}, networkStatus{inSync: true, tunnels: []api.Tunnel{up("b"), down("c", "no route")}, problems: []string{"p"}},
+		{"the same", networkStatus{inSync: true, ends: ends(up("b")), problems: []string{"p"}},
+			networkStatus{inSync: true, ends: ends(up("b")), problems: []string{"p"}}, nil},
+		{"at first", networkStatus{}, networkStatus{inSync: true, ends: ends(up("b"), down("c", "no route")), problems: []string{"p"}},
 			[]string{"tunnel - b - up -", "tunnel - c - down no route", "problem - - - appeared p", "sync - - syncing in-sync -"}},
-		{"down", networkStatus{tunnels: []api.Tunnel{up("b")}}, networkStatus{tunnels: []api.Tunnel{down("b", "no route")}}, []string{"tunnel - b up down no route"}},
-		{"for another reason", networkStatus{tunnels: []api.Tunnel{down("b", "x")}}, networkStatus{tunnels: []api.Tunnel{down("b", "y")}}, []string{"tunnel - b down down y"}},
-		{"come and gone", networkStatus{tunnels: []api.Tunnel{up("a"), up("c"), up("e")}}, networkStatus{tunnels: []api.Tunnel{up("b"), up("c"), up("d")}},
+		{"down", networkStatus{ends: ends(up("b"))}, networkStatus{ends: ends(down("b", "no route"))}, []string{"tunnel - b up down no route"}},
+		{"for another reason", networkStatus{ends: ends(down("b", "x"))}, networkStatus{ends: ends(down("b", "y"))}, []string{"tunnel - b down down y"}},
+		{"come and gone", networkStatus{ends: ends(up("a"), up("c"), up("e"))}, networkStatus{ends: ends(up("b"), up("c"), up("d"))},
 			[]string{"tunnel - a up removed -", "tunnel - b - up -", "tunnel - d - up -", "tunnel - e up removed -"}},
 		{"problems", networkStatus{inSync: true, problems: []string{"p", "q"}}, networkStatus{problems: []string{"q", "r"}},
 			[]string{"problem - - appeared gone p", "problem - - - appeared r", "sync - - in-sync syncing -"}},

@@ -99,9 +99,10 @@ type ends struct {
 	down bool // those that are not up
 }
 
-// lists reports whether one is to be listed.
-func (e ends) lists(t *api.Tunnel) bool {
-	return !e.none && (e.only == "" || e.only == t.From) && (!e.down || t.State != api.TunnelUp)
+// lists reports whether any of a host's ends may be, by how many are in which
+// state.
+func (e ends) lists(host string, states map[string]int) bool {
+	return !e.none && (e.only == "" || e.only == host) && (!e.down || len(states) > 1 || states[api.TunnelUp] == 0)
 }
 
 // topologyNetwork describes one network, with its tunnel ends that are wanted.
@@ -131,20 +132,16 @@ func (v *view) topologyNetwork(n *networkNow, e ends) api.TopologyNetwork {
 		for _, mtu := range st.vifMTU {
 			m.VMMTU = max(m.VMMTU, mtu)
 		}
-		for k := range st.tunnels {
-			end := &st.tunnels[k]
-			switch end.State {
-			case api.TunnelUp:
-				m.TunnelsUp++
-			case api.TunnelPending:
-				t.TunnelsPending++
-			case api.TunnelDown:
-				t.TunnelsDown++
-			case api.TunnelUnreachable:
-				t.TunnelsUnreachable++
-			}
-			if e.lists(end) {
-				t.Tunnels = append(t.Tunnels, *end)
+		states := st.ends.states()
+		m.TunnelsUp = states[api.TunnelUp]
+		t.TunnelsPending += states[api.TunnelPending]
+		t.TunnelsDown += states[api.TunnelDown]
+		t.TunnelsUnreachable += states[api.TunnelUnreachable]
+		if e.lists(name, states) {
+			for _, end := range st.ends.tunnels() {
+				if !e.down || end.State != api.TunnelUp {
+					t.Tunnels = append(t.Tunnels, end)
+				}
 			}
 		}
 		t.TunnelsWanted += m.TunnelsWanted

@@ -104,8 +104,8 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 			if n.refused {
 				refused++
 			}
-			for _, t := range n.tunnels {
-				tunnels[t.State]++
+			for state, count := range n.ends.states() {
+				tunnels[state] += count
 			}
 		}
 		s.mu.Unlock()

@@ -171,9 +171,9 @@ func (h *host) wantPorts(name string) plan.Network {
 		w.Tunnels = h.carriers[name].tunnels()
 	} else if on.Bridge != "" {
 		tunnels, _ := h.tunnelsWanted(on)
-		for _, t := range tunnels {
-			if t.Carrier == "" {
-				w.Tunnels = append(w.Tunnels, ownTunnel(t))
+		for i := range tunnels {
+			if tunnels[i].Carrier == "" {
+				w.Tunnels = append(w.Tunnels, ownTunnel(&tunnels[i]))
 			}
 		}
 	}
@@ -189,7 +189,7 @@ func (h *host) wantPorts(name string) plan.Network {
 }
 
 // ownTunnel is the port of a tunnel that no other shares.
-func ownTunnel(t topology.Tunnel) plan.Tunnel {
+func ownTunnel(t *topology.Tunnel) plan.Tunnel {
 	return plan.Tunnel{
 		Name: t.Name, Type: string(t.Encap), Peer: t.Peer, Key: t.Key,
 		RemoteIP: t.RemoteIP, LocalIP: t.LocalIP, DstPort: t.DstPort, BFD: t.BFD,

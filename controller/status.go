@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	"ovsmesh/controller/api"
-	"ovsmesh/ovsdb/schema"
 	"ovsmesh/topology"
 )
 
@@ -28,6 +27,7 @@ type hostStatus struct {
 	waiting   string                   // what is between applied and now; "" where nothing is
 	errText   string                   // of the last transaction that failed as a whole
 	networks  map[string]networkStatus // while it is connected
+	failing   map[string]struct{}      // those with failures
 	bridges   map[string]api.TopologyBridge
 
 	touched  map[string]struct{} // networks to look at again; the loop's own
@@ -36,7 +36,7 @@ type hostStatus struct {
 
 // networkStatus is one network on one host.
 type networkStatus struct {
-	tunnels  []api.Tunnel
+	ends     tunnelEnds
 	underlay int            // MTU on the way to its peers, the smallest; 0: not known
 	vifMTU   map[string]int // MTU of VIFs by their port's name, as far as it is known
 	problems []string       // what can't be done
@@ -47,7 +47,7 @@ type networkStatus struct {
 }
 
 func newHostStatus(tell func(...api.Event)) *hostStatus {
-	return &hostStatus{tell: tell, networks: map[string]networkStatus{}, bridges: map[string]api.TopologyBridge{}, touched: map[string]struct{}{}}
+	return &hostStatus{tell: tell, networks: map[string]networkStatus{}, failing: map[string]struct{}{}, bridges: map[string]api.TopologyBridge{}, touched: map[string]struct{}{}}
 }
 
 func (s *hostStatus) touch(network string) { s.touched[network] = struct{}{} }
@@ -65,6 +65,7 @@ func (s *hostStatus) disconnect(why string) {
 	s.mu.Lock()
 	s.connected, s.writer = false, false
 	clear(s.networks)
+	clear(s.failing)
 	clear(s.touched)
 	s.mu.Unlock()
 	s.tell(api.Event{Kind: api.EventHost, State: api.EventDisconnected, Was: api.EventConnected, Error: why})
@@ -100,10 +101,24 @@ func (s *hostStatus) setApplied(gen uint64) {
 	s.tell(append(hostProblem(was, ""), hostSync(waited, "")...)...)
 }
 
+// put takes what a look at a network has found. The caller holds mu.
+func (s *hostStatus) put(name string, n networkStatus) {
+	s.networks[name] = n
+	if n.underlay > 0 {
+		s.underlay = n.underlay
+	}
+	if len(n.failures) > 0 {
+		s.failing[name] = struct{}{}
+	} else {
+		delete(s.failing, name)
+	}
+}
+
 func (s *hostStatus) dropNetwork(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.networks, name)
+	delete(s.failing, name)
 	delete(s.touched, name)
 }
 
@@ -146,17 +161,18 @@ func (h *host) republish() {
 	for name, b := range h.bridges {
 		bridges[name] = h.bridgeStatus(b)
 	}
-	news := h.news(fresh, bridges)
+	followed := len(fresh) == 0 || h.env.events.followed()
+	news := h.news(fresh, bridges, followed)
 	h.status.mu.Lock()
-	for _, n := range fresh {
-		if n.underlay > 0 {
-			h.status.underlay = n.underlay
-		}
+	for name, n := range fresh {
+		h.status.put(name, n)
 	}
-	maps.Copy(h.status.networks, fresh)
 	h.status.bridges = bridges
 	h.status.mu.Unlock()
 	h.status.tell(news...) // not before: whoever hears of it comes and looks
+	if !followed {
+		h.env.events.skip()
+	}
 	if why := h.unfinished(); why != "" {
 		h.status.setWaiting(why)
 	} else {
@@ -252,27 +268,7 @@ func (h *host) networkStatus(on *topology.OnHost) networkStatus {
 		}
 	}
 	n.problems = append(n.problems, blame...)
-	tunnels, failed := h.tunnels(h.att.db, on)
-	shown := h.shown(on)
-	n.tunnels = make([]api.Tunnel, 0, len(tunnels)+len(failed))
-	for i, t := range tunnels {
-		s := shown[i]
-		if t.port != nil {
-			s.Port = t.port.Name
-		}
-		if t.row != nil {
-			s.OFPort = t.row.OFPort
-			if mtu := h.egressMTU(t.row); mtu > 0 && (n.underlay == 0 || mtu < n.underlay) {
-				n.underlay = mtu
-			}
-		}
-		if t.BFD {
-			s.BFD = bfdText(t.row)
-			s.BFDStatus = h.bfdStatus(on.Net.Name, t)
-		}
-		s.State, s.Error = h.tunnelState(on, t, blame)
-		n.tunnels = append(n.tunnels, s)
-	}
+	n.ends, n.underlay = h.tunnelEnds(on, blame)
 	for _, v := range on.VIFs {
 		if i := h.att.db.InterfaceByName(v.Interface); i != nil && i.MTU > 0 {
 			if n.vifMTU == nil {
@@ -281,131 +277,17 @@ func (h *host) networkStatus(on *topology.OnHost) networkStatus {
 			n.vifMTU[v.Port] = int(i.MTU)
 		}
 	}
-	for _, p := range failed {
-		n.tunnels = append(n.tunnels, impossible(on, p, api.TunnelDown))
-	}
 	n.failures = slices.Clone(n.problems)
-	for _, t := range n.tunnels {
+	known := strings.Join(blame, "; ")
+	n.ends.each(func(peer, state, why string) {
 		switch {
-		case t.State == api.TunnelPending:
+		case state == api.TunnelPending:
 			n.inSync = false
-		case t.State == api.TunnelDown && t.Error != strings.Join(blame, "; "):
-			n.failures = append(n.failures, "tunnel to "+t.To+": "+t.Error)
+		case state == api.TunnelDown && why != known:
+			n.failures = append(n.failures, "tunnel to "+peer+": "+why)
 		}
-	}
-	sortTunnels(n.tunnels)
+	})
 	return n
-}
-
-// untold draws up a network's tunnels on a host that has told nothing of them:
-// because it is not connected, or because it has only just been told to have
-// the network.
-func untold(on *topology.OnHost, connected bool) []api.Tunnel {
-	state, why, not := api.TunnelUnreachable, "the host is not connected", api.TunnelUnreachable
-	if connected {
-		state, why, not = api.TunnelPending, "", api.TunnelDown
-	}
-	want, failed := topology.Tunnels(on)
-	list := make([]api.Tunnel, 0, len(want)+len(failed))
-	for _, t := range want {
-		s := newTunnel(on, t)
-		s.State, s.Error = state, why
-		list = append(list, s)
-	}
-	for _, p := range failed {
-		list = append(list, impossible(on, p, not))
-	}
-	sortTunnels(list)
-	return list
-}
-
-// newTunnel describes a tunnel that is wanted, its state left open.
-func newTunnel(on *topology.OnHost, t topology.Tunnel) api.Tunnel {
-	return api.Tunnel{
-		From: on.Self.Host, To: t.Peer, Bridge: on.Bridge, Port: t.Name, Encap: t.Encap, Key: t.Key,
-		LocalIP: addrText(on.Self.Endpoint), RemoteIP: addrText(t.RemoteIP),
-	}
-}
-
-// impossible describes a tunnel that can't be made.
-func impossible(on *topology.OnHost, p topology.TunnelProblem, state string) api.Tunnel {
-	return api.Tunnel{
-		From: on.Self.Host, To: p.Peer, Bridge: on.Bridge, Port: p.Name, Encap: on.Net.Encap, Key: on.Net.Key,
-		LocalIP: addrText(on.Self.Endpoint), State: state, Error: p.Text,
-	}
-}
-
-func sortTunnels(list []api.Tunnel) {
-	byPeer := func(a, b api.Tunnel) int { return strings.Compare(a.To, b.To) }
-	if !slices.IsSortedFunc(list, byPeer) {
-		slices.SortFunc(list, byPeer)
-	}
-}
-
-func (h *host) tunnelState(on *topology.OnHost, t wantedTunnel, blame []string) (state, why string) {
-	switch {
-	case t.row == nil && len(blame) > 0:
-		return api.TunnelDown, strings.Join(blame, "; ")
-	case t.row == nil:
-		return api.TunnelPending, ""
-	case t.row.Error != "":
-		return api.TunnelDown, t.row.Error
-	case t.row.OFPort < 0:
-		return api.TunnelDown, "Open vSwitch could not make the port"
-	case t.row.OFPort == 0:
-		return api.TunnelPending, ""
-	case t.row.Options["remote_ip"] == "flow":
-		return api.TunnelUp, "" // Open vSwitch tells nothing of the ways of such a port
-	}
-	if why := h.noWay(on.Net.Name, t.row); why != "" {
-		return api.TunnelDown, why
-	}
-	if t.BFD && bfdText(t.row) != "up" {
-		if h.bfd.pending() {
-			h.bfd.doubt(on.Net.Name)
-			return api.TunnelPending, ""
-		}
-		return api.TunnelDown, "BFD gets no answer from " + t.Peer + " (" + bfdText(t.row) + ")"
-	}
-	return api.TunnelUp, ""
-}
-
-// bfdText is the state of a tunnel's BFD session, RFC 5880 §4.1 (State), as
-// Open vSwitch reports it; down while it reports none.
-func bfdText(i *schema.Interface) string {
-	if i == nil || i.BFDStatus["state"] == "" {
-		return "down"
-	}
-	return i.BFDStatus["state"]
-}
-
-// egressMTU returns the MTU of the interface through which a tunnel's packets
-// leave the host, as far as Open vSwitch has that interface in its database; 0
-// where it has not.
-func (h *host) egressMTU(i *schema.Interface) int {
-	e := h.att.db.InterfaceByName(i.Status["tunnel_egress_iface"])
-	if e == nil {
-		return 0
-	}
-	h.egress[e.Name] = struct{}{}
-	return int(e.MTU)
-}
-
-// noWay says why packets of a tunnel can't leave the host, as far as Open
-// vSwitch tells: it reports the interface through which its own routing table
-// reaches the far end (Interface status of ovs-vswitchd.conf.db(5)), and
-// nothing where it knows no way. Whether that interface has a carrier it
-// reports too, but as of the last change of a route: after a restart that can
-// be "down" for good.
-func (h *host) noWay(network string, i *schema.Interface) string {
-	switch {
-	case i.Status["tunnel_egress_iface"] != "":
-		return ""
-	case h.routes.pending():
-		h.routes.doubt(network)
-		return ""
-	}
-	return "no route to " + i.Options["remote_ip"] + ": Open vSwitch on " + h.name + " can't reach that endpoint"
 }
 
 func addrText(a interface {

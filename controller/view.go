@@ -109,7 +109,7 @@ func (n *networkNow) status(host string) networkStatus {
 		}
 		connected = is
 	}
-	return networkStatus{tunnels: untold(n.on[host], connected), problems: n.on[host].Problems}
+	return networkStatus{ends: untold(n.on[host], connected), problems: n.on[host].Problems}
 }
 
 func (v *view) networkObject(n *networkNow) api.NetworkObject {

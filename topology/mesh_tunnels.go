@@ -40,13 +40,16 @@ func Tunnels(on *OnHost) ([]Tunnel, []TunnelProblem) {
 	carrier := carrierName(net.TunnelPorts, net.Encap, net.DstPort)
 	tunnels := make([]Tunnel, 0, len(net.Members)-1)
 	var problems []TunnelProblem
+	name := ""
 	for i := range net.Members {
 		peer := &net.Members[i]
 		if peer.Host == self.Host {
 			continue
 		}
-		name := TunnelName(net.Encap, net.Key, self.HostID, peer.HostID)
-		if carrier != "" {
+		switch {
+		case carrier == "":
+			name = TunnelName(net.Encap, net.Key, self.HostID, peer.HostID)
+		case name == "", net.TunnelPorts != TunnelPortsFlow: // flow has one port to all
 			name = carrierPort(net.TunnelPorts, net.Encap, net.DstPort, self.HostID, peer.HostID)
 		}
 		if text := whyNoTunnel(self, peer); text != "" {
