@@ -92,7 +92,7 @@ type pacing struct {
 }
 
 const (
-	burstGap   = time.Millisecond
+	burstGap   = 2 * time.Millisecond
 	burstLimit = 200 * time.Millisecond
 	burstShare = 10 // of a transaction's cost that a change which comes alone may wait
 )
