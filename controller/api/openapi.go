@@ -126,6 +126,9 @@ func (t *shapes) item(r route) pathItem {
 		item.Parameters = append(item.Parameters, describeParameter(r.about.header, "header", false))
 	}
 	if r.about.body != nil {
+		item.RequestBody = &requestBody{Description: "A request in JSON.", Required: true, Content: map[string]media{jsonType: {t.of(r.about.body)}}}
+	}
+	if r.about.spec != nil {
 		item.RequestBody = &requestBody{
 			Description: "A request in JSON; or the text of a spec itself, YAML or JSON, of any number of documents, under any other media type, with prune and dryRun in the query.",
 			Required:    true,
@@ -259,6 +262,10 @@ func words(field string) []string {
 	case "Event.kind":
 		return []string{EventHost, EventBridge, EventMember, EventTunnel, EventSync, EventChange, EventProblem, EventReset}
 	case "Event.state", "Event.was":
+	case "TraceOutput.kind":
+		return []string{TraceDelivered, TraceAnswer, TracePassed, TraceHost, TraceOutside, TraceController, TraceExternal, TraceLost, TraceUnlooked}
+	case "TraceReport.tables":
+		return []string{TraceGot, TraceWant, TraceDump}
 		return slices.Concat([]string{TunnelUp, TunnelPending, TunnelDown, TunnelUnreachable},
 			[]string{EventConnected, EventDisconnected, EventReleased, EventJoined, EventLeft, EventRemoved},
 			[]string{EventInSync, EventSyncing, EventAppeared, EventGone})

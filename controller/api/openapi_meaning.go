@@ -1,9 +1,11 @@
 package api
 
+import "maps"
+
 // meanings returns what the description says of each type and field, by the
 // names of types and of their fields in JSON. A test holds it to the types.
 func meanings() map[string]string {
-	return map[string]string{
+	m := map[string]string{
 		"Address":     "A further pair of addresses that a port may use.",
 		"Address.ip":  "An IPv4 or IPv6 address.",
 		"Address.mac": "The MAC that goes with it; left out: the port's own.",
@@ -431,3 +433,5 @@ func meanings() map[string]string {
 		"Version.version": "Of the server.",
 	}
 }
+	maps.Copy(m, traceMeanings())
+	return m

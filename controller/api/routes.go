@@ -63,6 +63,9 @@ func (s *Server) table() []route {
 			about: operation{id: "flows", summary: "A bridge's flows, wanted or as its switch holds them now", answer: FlowList{}, trouble: work}},
 		{method: "GET", path: "/v1/export", serve: func(r *http.Request) (any, error) { return s.backend.Export(r.Context()) },
 			about: operation{id: "export", summary: "The whole spec, as apply takes it back", answer: topology.Spec{}, trouble: read}},
+		{method: "POST", path: "/v1/trace", serve: s.trace,
+			about: operation{id: "trace", summary: "Follow a packet through the tables and tunnels of all hosts on its way", body: TraceRequest{}, answer: TraceReport{},
+				trouble: []int{400, 404, 408, 413, 500, 503}}},
 		{method: "GET", path: "/v1/inventory", query: "rows", serve: s.inventory,
 			about: operation{id: "inventory", summary: "What hosts last reported of themselves; with rows, what is on their bridges now", answer: Inventory{}, trouble: read}},
 		{method: "GET", path: "/v1/version", serve: func(*http.Request) (any, error) { return s.backend.Version(), nil },
@@ -221,6 +224,7 @@ func explain(err error) (int, Error) {
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &spec):
+	var refused *RequestError
 		body.Message = "the spec is refused; nothing has changed"
 		for _, e := range spec {
 			body.Problems = append(body.Problems, Problem{File: e.File, Line: e.Line, Column: e.Column, Field: e.Field, Reason: e.Reason})
@@ -231,6 +235,8 @@ func explain(err error) (int, Error) {
 	case errors.Is(err, os.ErrDeadlineExceeded): // of the connection, not of a context
 		return http.StatusRequestTimeout, body
 	case errors.Is(err, errBadRequest):
+		return http.StatusBadRequest, body
+	case errors.As(err, &refused):
 		return http.StatusBadRequest, body
 	case errors.Is(err, topology.ErrNotFound):
 		return http.StatusNotFound, body

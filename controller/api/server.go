@@ -27,6 +27,7 @@ type Backend interface {
 	Audit(context.Context, AuditRequest) (AuditReport, error)
 	Flows(context.Context, FlowsRequest) (FlowList, error)
 	Export(context.Context) (topology.Spec, error)
+	Trace(context.Context, TraceRequest) (TraceReport, error)
 	Inventory(context.Context, InventoryRequest) (Inventory, error)
 	Events(after uint64) EventPage // 0: only where the stream is now
 	Version() Version

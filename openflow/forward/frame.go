@@ -3,6 +3,7 @@ package forward
 import (
 	"encoding/binary"
 	"fmt"
+	"strings"
 
 	"ovsmesh/openflow/flow"
 )
@@ -93,4 +94,38 @@ func (f *Frame) Bytes() []byte {
 		binary.BigEndian.PutUint32(body, shim)
 	}
 	return b
+}
+
+// Field returns a field by its number; empty if a Frame has no such field.
+func (f *Frame) Field(field flow.Field) string {
+	v, _ := f.value(field)
+	return v
+}
+
+// Match returns the fields that the frame's headers have, as a match of them
+// would be written; the port and what a switch notes are not among them.
+func (f *Frame) Match() flow.Match {
+	var list []flow.OXM
+	for _, s := range slots {
+		switch s.name {
+		case flow.InPort, flow.Metadata, ctState, ctZone, ctMark, ctLabel, conjID, pktMark, nwFrag, ipTTL, mplsTTL, ipv6Label, tcpFlags,
+			flow.IPDSCP, flow.IPECN:
+			continue
+		}
+		v := f.Get(s.name)
+		if zero := strings.Trim(v, "\x00") == ""; zero && skipsZero(s.name) || !f.has(s.name.Field()) {
+			continue
+		}
+		list = append(list, flow.Exact(s.name, v))
+	}
+	return flow.NewMatch(list...)
+}
+
+// skipsZero reports whether a zero in a field says that it is not there.
+func skipsZero(n flow.Name) bool {
+	switch n {
+	case flow.TunnelID, flow.TunSrc, flow.TunDst, flow.TunIPv6Src, flow.TunIPv6Dst, flow.NDSLL, flow.NDTLL:
+		return true
+	}
+	return false
 }

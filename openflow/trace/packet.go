@@ -1,0 +1,422 @@
+package trace
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"ovsmesh/openflow/flow"
+	"ovsmesh/openflow/forward"
+)
+
+// Party is one end of a conversation, as far as it is known.
+type Party struct {
+	MAC [6]byte // zero: not known
+	IPs []netip.Addr
+}
+
+func (p Party) ip(v6 bool) netip.Addr {
+	for _, a := range p.IPs {
+		if a.Is6() == v6 && !a.IsUnspecified() {
+			return a
+		}
+	}
+	return netip.Addr{}
+}
+
+// Want says which frame to make.
+type Want struct {
+	From, To Party
+	ToAll    bool   // to everybody: To does not count
+	ARP      bool   // the question who has To's IPv4 address
+	Text     string // fields as ovs-ofctl has them, which win over all else
+}
+
+const (
+	etherIPv4 = 0x0800
+	etherARP  = 0x0806
+	etherIPv6 = 0x86dd
+	etherTest = 0x88b5 // for experiments, IEEE 802-2014 §9.2.3
+
+	protoICMP   = 1
+	protoTCP    = 6
+	protoUDP    = 17
+	protoICMPv6 = 58
+	protoSCTP   = 132
+
+	portDiscard = 9 // RFC 863
+)
+
+const toAll = "\xff\xff\xff\xff\xff\xff"
+
+// Packet makes a frame: by default what one would try first between the two, a
+// ping over IPv4 where both have an address of it, else over IPv6, else a frame
+// of neither.
+func Packet(w Want) (forward.Frame, error) {
+	p := &packer{want: w}
+	text, err := p.protocol(strings.TrimSpace(w.Text))
+	if err != nil {
+		return forward.Frame{}, err
+	}
+	f, err := flow.Parse(text + " actions=drop")
+	if err != nil {
+		return forward.Frame{}, fmt.Errorf("packet %q: %w", text, errors.Unwrap(err))
+	}
+	for _, x := range f.Match {
+		if x.Mask != "" {
+			return forward.Frame{}, fmt.Errorf("packet %q: a packet's fields have no masks", w.Text)
+		}
+	}
+	p.match = f.Match
+	if err := p.settable(); err != nil {
+		return forward.Frame{}, err
+	}
+	b, err := p.bytes()
+	if err != nil {
+		return forward.Frame{}, err
+	}
+	frame, err := forward.Parse(b)
+	if err != nil {
+		return frame, err
+	}
+	for _, x := range f.Match {
+		if got := frame.Field(x.Field); got != x.Value {
+			return frame, fmt.Errorf("packet %q: %s does not fit into such a packet", w.Text, flow.Match{x})
+		}
+	}
+	return frame, nil
+}
+
+type packer struct {
+	want  Want
+	match flow.Match
+}
+
+// words that say what kind of packet it is.
+func isProtocol(word string) bool {
+	switch word {
+	case "arp", "rarp", "ip", "ipv6", "icmp", "icmp6", "tcp", "tcp6", "udp", "udp6", "sctp", "sctp6", "mpls", "mplsm":
+		return true
+	}
+	return strings.HasPrefix(word, "dl_type=") || strings.HasPrefix(word, "eth_type=")
+}
+
+// protocol puts a protocol before fields that name none.
+func (p *packer) protocol(text string) (string, error) {
+	var words []string
+	named := false
+	has := func(prefixes ...string) bool {
+		for _, w := range words {
+			for _, x := range prefixes {
+				if strings.HasPrefix(w, x) {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	for _, w := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' }) {
+		if w == "nd" {
+			words, named = append([]string{"icmp6", "icmp_type=135", "icmp_code=0"}, words...), true
+			continue
+		}
+		if strings.HasPrefix(w, "actions=") || strings.HasPrefix(w, "table=") || strings.HasPrefix(w, "cookie=") || strings.HasPrefix(w, "priority=") {
+			return "", fmt.Errorf("packet %q: %s is of a flow, not of a packet", text, w)
+		}
+		if named = named || isProtocol(w); isProtocol(w) {
+			words = append([]string{w}, words...)
+		} else {
+			words = append(words, w)
+		}
+	}
+	if !named {
+		switch {
+		case p.want.ARP || has("arp_"):
+			words = append([]string{"arp"}, words...)
+		case has("nd_"):
+			words = append([]string{"icmp6", "icmp_type=135", "icmp_code=0"}, words...)
+		case has("tp_", "tcp_", "udp_"):
+			return "", fmt.Errorf("packet %q: ports without a protocol: say tcp, udp or sctp first", text)
+		case has("nw_") || p.both(false):
+			words = append([]string{p.kind("icmp", "udp")}, words...)
+		case has("ipv6_") || p.both(true):
+			words = append([]string{p.kind("icmp6", "udp6")}, words...)
+		}
+	}
+	return strings.Join(words, ","), nil
+}
+
+// kind returns what is sent to one, or to all.
+func (p *packer) kind(one, everybody string) string {
+	if p.want.ToAll {
+		return everybody
+	}
+	return one
+}
+
+// both reports whether both have addresses of the family; everybody has.
+func (p *packer) both(v6 bool) bool {
+	return p.want.From.ip(v6).IsValid() && (p.want.ToAll || p.want.To.ip(v6).IsValid())
+}
+
+// get returns a field that was asked for, or something else.
+func (p *packer) get(n flow.Name, otherwise string) string {
+	if x, ok := p.match.Get(n.Field()); ok {
+		return x.Value
+	}
+	return otherwise
+}
+
+func (p *packer) number(n flow.Name, otherwise uint64) uint64 {
+	if x, ok := p.match.Get(n.Field()); ok {
+		return number(x.Value)
+	}
+	return otherwise
+}
+
+// settable refuses fields that are not the packet's own.
+func (p *packer) settable() error {
+	for _, x := range p.match {
+		switch x.Field {
+		case flow.InPort.Field():
+			return errors.New("packet: in_port follows from where the packet starts: see --from")
+		case flow.Metadata.Field(), flow.TunnelID.Field(), flow.TunSrc.Field(), flow.TunDst.Field():
+			return fmt.Errorf("packet: %s is no field of a packet that a VM sends", flow.Match{x})
+		}
+	}
+	return nil
+}
+
+// source and target are the Ethernet addresses.
+func (p *packer) source() string {
+	mac := p.want.From.MAC
+	return p.get(flow.EthSrc, string(mac[:]))
+}
+
+func (p *packer) target(etherType uint16) (string, error) {
+	if x, ok := p.match.Get(flow.EthDst.Field()); ok {
+		return x.Value, nil
+	}
+	if ip := p.destination(etherType); ip.IsMulticast() {
+		b := ip.AsSlice()
+		if ip.Is4() {
+			return string([]byte{0x01, 0x00, 0x5e, b[1] & 0x7f, b[2], b[3]}), nil
+		}
+		return "\x33\x33" + string(b[12:]), nil
+	}
+	if p.want.ToAll || etherType == etherARP && p.number(flow.ARPOp, 1) == 1 {
+		return toAll, nil
+	}
+	if p.want.To.MAC == ([6]byte{}) {
+		return "", errors.New("the MAC address of the receiver is not known: give one with --packet dl_dst=…, or ask for it with --arp")
+	}
+	return string(p.want.To.MAC[:]), nil
+}
+
+// destination is the IP address that the packet is sent to; invalid if it is
+// no IP.
+func (p *packer) destination(etherType uint16) netip.Addr {
+	switch etherType {
+	case etherIPv4:
+		return p.address(flow.IPv4Dst, p.ipTo(false))
+	case etherIPv6:
+		return p.address(flow.IPv6Dst, p.ipTo(true))
+	}
+	return netip.Addr{}
+}
+
+func (p *packer) address(n flow.Name, otherwise netip.Addr) netip.Addr {
+	if x, ok := p.match.Get(n.Field()); ok {
+		a, _ := netip.AddrFromSlice([]byte(x.Value))
+		return a
+	}
+	return otherwise
+}
+
+func (p *packer) ipTo(v6 bool) netip.Addr {
+	switch {
+	case v6 && p.number(flow.ICMPv6Type, 0) == 135: // RFC 4291 §2.7.1
+		t := p.address(flow.NDTarget, p.want.To.ip(true))
+		if !t.IsValid() {
+			break
+		}
+		b := t.As16()
+		return netip.AddrFrom16([16]byte{0: 0xff, 1: 2, 11: 1, 12: 0xff, 13: b[13], 14: b[14], 15: b[15]})
+	case p.want.ToAll && v6:
+		return netip.IPv6LinkLocalAllNodes()
+	case p.want.ToAll:
+		return netip.AddrFrom4([4]byte{255, 255, 255, 255})
+	}
+	if a := p.want.To.ip(v6); a.IsValid() {
+		return a
+	}
+	if v6 {
+		return netip.IPv6Unspecified()
+	}
+	return netip.IPv4Unspecified()
+}
+
+func (p *packer) ipFrom(v6 bool) netip.Addr {
+	if a := p.want.From.ip(v6); a.IsValid() {
+		return a
+	}
+	if v6 {
+		return netip.IPv6Unspecified()
+	}
+	return netip.IPv4Unspecified()
+}
+
+func (p *packer) bytes() ([]byte, error) {
+	etherType := uint16(p.number(flow.EthType, etherTest))
+	var body []byte
+	switch etherType {
+	case etherARP:
+		body = p.arp()
+	case etherIPv4:
+		body = p.ipv4()
+	case etherIPv6:
+		body = p.ipv6()
+	default:
+		body = make([]byte, 46) // the least that Ethernet carries
+	}
+	dst, err := p.target(etherType)
+	if err != nil {
+		return nil, err
+	}
+	b := []byte(dst + p.source())
+	if vid := p.number(flow.VLANVID, 0); vid&0x1000 != 0 {
+		b = binary.BigEndian.AppendUint16(b, 0x8100)
+		b = binary.BigEndian.AppendUint16(b, uint16(vid&0xfff|p.number(flow.VLANPCP, 0)<<13))
+	}
+	b = binary.BigEndian.AppendUint16(b, etherType)
+	return append(b, body...), nil
+}
+
+func (p *packer) arp() []byte {
+	op := p.number(flow.ARPOp, 1)
+	b := []byte{0, 1, 8, 0, 6, 4, byte(op >> 8), byte(op)}
+	tha := make([]byte, 6)
+	if op != 1 {
+		tha = p.want.To.MAC[:]
+	}
+	b = append(b, p.get(flow.ARPSHA, p.source())...)
+	b = append(b, p.address(flow.ARPSPA, p.ipFrom(false)).AsSlice()...)
+	b = append(b, p.get(flow.ARPTHA, string(tha))...)
+	return append(b, p.address(flow.ARPTPA, p.arpTarget()).AsSlice()...)
+}
+
+func (p *packer) arpTarget() netip.Addr {
+	if a := p.want.To.ip(false); a.IsValid() {
+		return a
+	}
+	return netip.IPv4Unspecified()
+}
+
+func (p *packer) ipv4() []byte {
+	proto := byte(p.number(flow.IPProto, protoICMP))
+	src, dst := p.address(flow.IPv4Src, p.ipFrom(false)), p.destination(etherIPv4)
+	payload := p.transport(proto, false)
+	b := []byte{0x45, byte(p.number(flow.IPDSCP, 0)<<2 | p.number(flow.IPECN, 0)), 0, 0, 0, 0, 0x40, 0, 64, proto, 0, 0}
+	binary.BigEndian.PutUint16(b[2:], uint16(20+len(payload)))
+	b = append(append(b, src.AsSlice()...), dst.AsSlice()...)
+	binary.BigEndian.PutUint16(b[10:], checksum(0, b))
+	finish(payload, proto, src, dst)
+	return append(b, payload...)
+}
+
+func (p *packer) ipv6() []byte {
+	proto := byte(p.number(flow.IPProto, protoICMPv6))
+	src, dst := p.address(flow.IPv6Src, p.ipFrom(true)), p.destination(etherIPv6)
+	payload := p.transport(proto, true)
+	tos := byte(p.number(flow.IPDSCP, 0)<<2 | p.number(flow.IPECN, 0))
+	hops := byte(64)
+	if proto == protoICMPv6 {
+		hops = 255 // neighbour discovery asks for it, RFC 4861 §7.1
+	}
+	b := []byte{0x60 | tos>>4, tos << 4, 0, 0, 0, 0, proto, hops}
+	binary.BigEndian.PutUint16(b[4:], uint16(len(payload)))
+	b = append(append(b, src.AsSlice()...), dst.AsSlice()...)
+	finish(payload, proto, src, dst)
+	return append(b, payload...)
+}
+
+// transport lays out what IP carries, its checksum still zero.
+func (p *packer) transport(proto byte, v6 bool) []byte {
+	ports := func(src, dst flow.Name, n int) []byte {
+		b := make([]byte, n)
+		binary.BigEndian.PutUint16(b, uint16(p.number(src, 1024)))
+		binary.BigEndian.PutUint16(b[2:], uint16(p.number(dst, portDiscard)))
+		return b
+	}
+	switch {
+	case proto == protoTCP:
+		b := ports(flow.TCPSrc, flow.TCPDst, 20)
+		b[12], b[13] = 5<<4, 0x02 // the first of a connection
+		return b
+	case proto == protoUDP:
+		b := ports(flow.UDPSrc, flow.UDPDst, 8)
+		binary.BigEndian.PutUint16(b[4:], 8)
+		return b
+	case proto == protoSCTP:
+		return ports(flow.SCTPSrc, flow.SCTPDst, 12)
+	case proto == protoICMP && !v6:
+		return []byte{byte(p.number(flow.ICMPv4Type, 8)), byte(p.number(flow.ICMPv4Code, 0)), 0, 0, 0, 1, 0, 1}
+	case proto == protoICMPv6 && v6:
+		return p.icmpv6()
+	}
+	return make([]byte, 8)
+}
+
+func (p *packer) icmpv6() []byte {
+	typ := byte(p.number(flow.ICMPv6Type, 128))
+	b := []byte{typ, byte(p.number(flow.ICMPv6Code, 0)), 0, 0, 0, 0, 0, 0}
+	if typ != 135 && typ != 136 {
+		return b
+	}
+	target := p.want.To.ip(true)
+	option, field, mac := byte(1), flow.NDSLL, p.source()
+	if typ == 136 {
+		target, option, field = p.want.From.ip(true), 2, flow.NDTLL
+	}
+	if !target.IsValid() {
+		target = netip.IPv6Unspecified()
+	}
+	b = append(b, p.address(flow.NDTarget, target).AsSlice()...)
+	return append(append(b, option, 1), p.get(field, mac)...)
+}
+
+// finish writes the checksum of what IP carries.
+func finish(b []byte, proto byte, src, dst netip.Addr) {
+	at := 0
+	switch proto {
+	case protoTCP:
+		at = 16
+	case protoUDP:
+		at = 6
+	case protoICMP:
+		binary.BigEndian.PutUint16(b[2:], checksum(0, b))
+		return
+	case protoICMPv6:
+		at = 2
+	default:
+		return
+	}
+	pseudo := append(append(src.AsSlice(), dst.AsSlice()...), 0, proto, byte(len(b)>>8), byte(len(b)))
+	sum := checksum(0, pseudo)
+	binary.BigEndian.PutUint16(b[at:], checksum(^sum, b))
+}
+
+// checksum is that of the Internet, RFC 1071, of an even number of bytes and of
+// what was summed before.
+func checksum(before uint16, b []byte) uint16 {
+	sum := uint32(before)
+	for i := 0; i+1 < len(b); i += 2 {
+		sum += uint32(binary.BigEndian.Uint16(b[i:]))
+	}
+	for sum > 0xffff {
+		sum = sum>>16 + sum&0xffff
+	}
+	return ^uint16(sum)
+}
