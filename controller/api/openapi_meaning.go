@@ -432,6 +432,6 @@ func meanings() map[string]string {
 		"Version.storeID": "UUID of the store, which marks everything of ours on hosts.",
 		"Version.version": "Of the server.",
 	}
-}
 	maps.Copy(m, traceMeanings())
 	return m
+}
