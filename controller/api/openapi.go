@@ -259,13 +259,13 @@ func words(field string) []string {
 	switch field {
 	case "Tunnel.state":
 		return []string{TunnelUp, TunnelPending, TunnelDown, TunnelUnreachable}
-	case "Event.kind":
-		return []string{EventHost, EventBridge, EventMember, EventTunnel, EventSync, EventChange, EventProblem, EventReset}
-	case "Event.state", "Event.was":
 	case "TraceOutput.kind":
 		return []string{TraceDelivered, TraceAnswer, TracePassed, TraceHost, TraceOutside, TraceController, TraceExternal, TraceLost, TraceUnlooked}
 	case "TraceReport.tables":
 		return []string{TraceGot, TraceWant, TraceDump}
+	case "Event.kind":
+		return []string{EventHost, EventBridge, EventMember, EventTunnel, EventSync, EventChange, EventProblem, EventReset}
+	case "Event.state", "Event.was":
 		return slices.Concat([]string{TunnelUp, TunnelPending, TunnelDown, TunnelUnreachable},
 			[]string{EventConnected, EventDisconnected, EventReleased, EventJoined, EventLeft, EventRemoved},
 			[]string{EventInSync, EventSyncing, EventAppeared, EventGone})

@@ -61,11 +61,11 @@ func (s *Server) table() []route {
 			about: operation{id: "repair", summary: "The same, put right what is off of ours, and look again", answer: AuditReport{}, trouble: work}},
 		{method: "GET", path: "/v1/flows/{host}/{bridge}", query: "view network foreign", serve: s.flows,
 			about: operation{id: "flows", summary: "A bridge's flows, wanted or as its switch holds them now", answer: FlowList{}, trouble: work}},
-		{method: "GET", path: "/v1/export", serve: func(r *http.Request) (any, error) { return s.backend.Export(r.Context()) },
-			about: operation{id: "export", summary: "The whole spec, as apply takes it back", answer: topology.Spec{}, trouble: read}},
 		{method: "POST", path: "/v1/trace", serve: s.trace,
 			about: operation{id: "trace", summary: "Follow a packet through the tables and tunnels of all hosts on its way", body: TraceRequest{}, answer: TraceReport{},
 				trouble: []int{400, 404, 408, 413, 500, 503}}},
+		{method: "GET", path: "/v1/export", serve: func(r *http.Request) (any, error) { return s.backend.Export(r.Context()) },
+			about: operation{id: "export", summary: "The whole spec, as apply takes it back", answer: topology.Spec{}, trouble: read}},
 		{method: "GET", path: "/v1/inventory", query: "rows", serve: s.inventory,
 			about: operation{id: "inventory", summary: "What hosts last reported of themselves; with rows, what is on their bridges now", answer: Inventory{}, trouble: read}},
 		{method: "GET", path: "/v1/version", serve: func(*http.Request) (any, error) { return s.backend.Version(), nil },
@@ -222,9 +222,9 @@ func explain(err error) (int, Error) {
 	body := Error{Message: err.Error()}
 	var spec topology.SpecErrors
 	var large *http.MaxBytesError
+	var refused *RequestError
 	switch {
 	case errors.As(err, &spec):
-	var refused *RequestError
 		body.Message = "the spec is refused; nothing has changed"
 		for _, e := range spec {
 			body.Problems = append(body.Problems, Problem{File: e.File, Line: e.Line, Column: e.Column, Field: e.Field, Reason: e.Reason})
@@ -234,9 +234,9 @@ func explain(err error) (int, Error) {
 		return http.StatusRequestEntityTooLarge, body
 	case errors.Is(err, os.ErrDeadlineExceeded): // of the connection, not of a context
 		return http.StatusRequestTimeout, body
-	case errors.Is(err, errBadRequest):
-		return http.StatusBadRequest, body
 	case errors.As(err, &refused):
+		return http.StatusBadRequest, body
+	case errors.Is(err, errBadRequest):
 		return http.StatusBadRequest, body
 	case errors.Is(err, topology.ErrNotFound):
 		return http.StatusNotFound, body

@@ -26,8 +26,8 @@ type Backend interface {
 	Topology(context.Context, TopologyFilter) (Topology, error)
 	Audit(context.Context, AuditRequest) (AuditReport, error)
 	Flows(context.Context, FlowsRequest) (FlowList, error)
-	Export(context.Context) (topology.Spec, error)
 	Trace(context.Context, TraceRequest) (TraceReport, error)
+	Export(context.Context) (topology.Spec, error)
 	Inventory(context.Context, InventoryRequest) (Inventory, error)
 	Events(after uint64) EventPage // 0: only where the stream is now
 	Version() Version
