@@ -61,6 +61,7 @@ the tunnels and flows that the networks need, and keeps them right.`,
 		newExportCommand(g),
 		newTopologyCommand(g),
 		newAuditCommand(g),
+		newFlowsCommand(g),
 		newHostCommand(),
 		newVersionCommand(g),
 	)

@@ -26,6 +26,9 @@ type Bridge struct {
 func Flows(b Bridge) []Finding {
 	l := newLook(b)
 	d := flow.Diff(b.Want, l.ours)
+	if len(d.Add)+len(d.Modify) > 0 {
+		l.sort()
+	}
 	var out []Finding
 	for i := range d.Modify {
 		w := &d.Modify[i]
@@ -36,7 +39,7 @@ func Flows(b Bridge) []Finding {
 		}
 		out = append(out, l.finding(ChangedFlow, w, want, got, l.change(w, g)))
 	}
-	stray := byContent(d.Delete)
+	stray := newStrays(d.Delete)
 	for i := range d.Add {
 		w := &d.Add[i]
 		if f, ok := l.foreign[w.Key()]; ok {
@@ -66,16 +69,18 @@ func (b *Bridge) finding(kind string, f *flow.Flow, want, got, effect string) Fi
 	return out
 }
 
-// look is a bridge with its flows in order.
+// look is a bridge with its flows told apart.
 type look struct {
 	Bridge
 	ours     []flow.Flow
-	held     map[flow.Key]*flow.Flow // ours
-	foreign  map[flow.Key]*flow.Flow
-	done     map[task]bool   // wanted flows that the switch holds, by what they do
 	vifs     map[uint32]bool // ports of VMs
 	networks int             // on the bridge
 	top      *flow.Flow      // the first wanted one of table 0; nil where there is none
+
+	// See sort.
+	held    map[flow.Key]*flow.Flow // ours
+	foreign map[flow.Key]*flow.Flow
+	done    map[task]bool // wanted flows that the switch holds, by what they do
 }
 
 // task is what a flow does that others rely on.
@@ -86,14 +91,10 @@ type task struct {
 }
 
 func newLook(b Bridge) *look {
-	l := &look{Bridge: b, held: map[flow.Key]*flow.Flow{}, foreign: map[flow.Key]*flow.Flow{}, done: map[task]bool{}, vifs: map[uint32]bool{}}
+	l := &look{Bridge: b, ours: make([]flow.Flow, 0, len(b.Got)), vifs: map[uint32]bool{}}
 	for i := range b.Got {
-		g := &b.Got[i]
-		if pipeline.Owned(g.Cookie) {
+		if g := &b.Got[i]; pipeline.Owned(g.Cookie) {
 			l.ours = append(l.ours, *g)
-			l.held[g.Key()] = g
-		} else {
-			l.foreign[g.Key()] = g
 		}
 	}
 	networks := map[uint32]bool{}
@@ -106,22 +107,43 @@ func newLook(b Bridge) *look {
 		if w.Table == 0 && (l.top == nil || w.Priority >= l.top.Priority && w.Key().Compare(l.top.Key()) < 0) {
 			l.top = w // keys of higher priority come first
 		}
-		switch r := pipeline.ReasonOf(w.Cookie); r {
+		switch pipeline.ReasonOf(w.Cookie) {
 		case pipeline.ClassifyVIF, pipeline.LearnVIF:
 			if port := inPort(w); port != 0 {
 				l.vifs[port] = true
-			}
-		case pipeline.ClassifyTunnel, pipeline.UnknownToFlood:
-			if g := l.held[w.Key()]; g != nil && g.Actions.Equal(w.Actions) {
-				l.done[task{r, pipeline.NetworkOf(w.Cookie), inPort(w)}] = true
 			}
 		}
 	}
 	return l
 }
 
+// sort puts flows in order by their keys, and notes which of those are there
+// that others rely on. Where nothing is missing or other, nobody asks for that.
+func (l *look) sort() {
+	l.held, l.foreign, l.done = map[flow.Key]*flow.Flow{}, map[flow.Key]*flow.Flow{}, map[task]bool{}
+	for i := range l.Got {
+		if g := &l.Got[i]; pipeline.Owned(g.Cookie) {
+			l.held[g.Key()] = g
+		} else {
+			l.foreign[g.Key()] = g
+		}
+	}
+	for i := range l.Want {
+		w := &l.Want[i]
+		switch r := pipeline.ReasonOf(w.Cookie); r {
+		case pipeline.ClassifyTunnel, pipeline.UnknownToFlood:
+			if g := l.held[w.Key()]; g != nil && g.Actions.Equal(w.Actions) {
+				l.done[task{r, pipeline.NetworkOf(w.Cookie), inPort(w)}] = true
+			}
+		}
+	}
+}
+
 // stands reports whether the switch holds the wanted flow of a reason for the
 // network and port of f.
 func (l *look) stands(r pipeline.Reason, f *flow.Flow) bool {
+	if l.done == nil {
+		l.sort()
+	}
 	return l.done[task{r, pipeline.NetworkOf(f.Cookie), inPort(f)}]
 }

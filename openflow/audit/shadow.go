@@ -163,7 +163,7 @@ func (l *look) takes(f, w *flow.Flow, x *index) bool {
 func (l *look) taken(w, f *flow.Flow) string {
 	effect := l.change(w, f)
 	if part := beyond(f.Match, w.Match); part != nil {
-		effect = fmt.Sprintf("of frames with %s only: %s", part, effect)
+		effect = fmt.Sprintf("for frames with %s: %s", part, effect)
 	}
 	if f.Priority == w.Priority {
 		effect = "should the switch prefer it, of two of one priority: " + effect

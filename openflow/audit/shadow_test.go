@@ -16,7 +16,7 @@ import (
 // first and what follows.
 func TestShadows(t *testing.T) {
 	const (
-		onlyBroadcast = "of frames with dl_dst=ff:ff:ff:ff:ff:ff only: "
+		onlyBroadcast = "for frames with dl_dst=ff:ff:ff:ff:ff:ff: "
 		classifyVIF2  = "table=0, priority=100,in_port=2 actions=write_metadata:0x7/0x1ffffffff,goto_table:10"
 		classifyVIF3  = "table=0, priority=100,in_port=3 actions=write_metadata:0x107/0x1ffffffff,goto_table:10"
 	)
@@ -28,9 +28,9 @@ func TestShadows(t *testing.T) {
 		{"all of a port", []string{"cookie=0x1234, priority=5000,in_port=20001 actions=drop"}, []audit.Finding{
 			{Want: classifyTunnel, Effect: "nothing from xen3 arrives at xen1"}}},
 		{"with a mask", []string{"cookie=0x1234, priority=5000,in_port=20001,dl_dst=01:00:00:00:00:00/01:00:00:00:00:00 actions=drop"}, []audit.Finding{
-			{Want: classifyTunnel, Effect: "of frames with dl_dst=01:00:00:00:00:00/01:00:00:00:00:00 only: nothing from xen3 arrives at xen1"}}},
+			{Want: classifyTunnel, Effect: "for frames with dl_dst=01:00:00:00:00:00/01:00:00:00:00:00: nothing from xen3 arrives at xen1"}}},
 		{"by its protocol", []string{"cookie=0x1234, priority=5000,tcp,in_port=20001,tp_dst=80 actions=output:7"}, []audit.Finding{
-			{Want: classifyTunnel, Effect: "of frames with tcp,tp_dst=80 only: what comes from xen3 may go where it should not"}}},
+			{Want: classifyTunnel, Effect: "for frames with tcp,tp_dst=80: what comes from xen3 may go where it should not"}}},
 		{"broadcast of all ports", []string{"cookie=0x1234, priority=1100,dl_dst=ff:ff:ff:ff:ff:ff actions=drop"}, []audit.Finding{
 			{Want: classifyTunnel, Effect: "should the switch prefer it, of two of one priority: " + onlyBroadcast + "nothing from xen3 arrives at xen1; 4 more flows likewise"}}},
 		{"of all VMs", []string{"cookie=0x1234, priority=500 actions=drop"}, []audit.Finding{
@@ -38,7 +38,7 @@ func TestShadows(t *testing.T) {
 		{"one address", []string{"cookie=0x1234, table=60, priority=2000,dl_dst=02:00:00:00:00:03 actions=drop"}, []audit.Finding{
 			{Want: unicastRemote, Effect: "02:00:00:00:00:03 can't be reached directly from xen1: frames to it are dropped; 1 more flow likewise"}}},
 		{"a flood", []string{"cookie=0x1234, table=70, priority=100,metadata=0x7/0xffffffff,dl_dst=33:33:00:00:00:00/ff:ff:00:00:00:00 actions=output:20001,output:20002"}, []audit.Finding{
-			{Want: floodVIF, Effect: "should the switch prefer it, of two of one priority: of frames with dl_dst=33:33:00:00:00:00/ff:ff:00:00:00:00 only: " +
+			{Want: floodVIF, Effect: "should the switch prefer it, of two of one priority: for frames with dl_dst=33:33:00:00:00:00/ff:ff:00:00:00:00: " +
 				"broadcast from VMs on xen1 does not reach web-1, web-2, port 3; 1 more flow likewise"}}},
 		{"a loop under the broadcast drop's eyes", []string{"cookie=0x1234, priority=1050,in_port=20001,dl_dst=ff:ff:ff:ff:ff:ff actions=FLOOD"}, nil}, // ours lies above
 		{"only what no flow of ours knows", []string{"cookie=0x1234, priority=5000,in_port=9 actions=NORMAL", "cookie=0x1234, table=10, priority=1 actions=NORMAL"}, nil},
@@ -52,7 +52,7 @@ func TestShadows(t *testing.T) {
 			{Want: classifyTunnel, Effect: "nothing from xen3 arrives at xen1"}}},
 		{"impossible together", []string{"cookie=0x1234, table=60, priority=5000,metadata=0x8/0xffffffff actions=drop", "cookie=0x1234, table=60, priority=5000,metadata=0x7,dl_dst=02:00:00:00:00:44,in_port=1 actions=output:1"}, []audit.Finding{
 			{Want: unknownToFlood, Got: "cookie=0x1234, table=60, priority=5000,metadata=0x7,in_port=1,dl_dst=02:00:00:00:00:44 actions=output:1",
-				Effect: "of frames with metadata=0x7,in_port=1,dl_dst=02:00:00:00:00:44 only: unicast to unknown addresses goes wrong on xen1"}}},
+				Effect: "for frames with metadata=0x7,in_port=1,dl_dst=02:00:00:00:00:44: unicast to unknown addresses goes wrong on xen1"}}},
 
 		// XenServer's VIF locking.
 		{"a lock", []string{
@@ -73,12 +73,12 @@ func TestShadows(t *testing.T) {
 			"cookie=0x9f, arp,dl_dst=02:00:00:00:00:01 actions=NORMAL",
 			"cookie=0x9f, udp,in_port=2,nw_dst=10.9.0.0/16,tp_dst=53 actions=drop"}, nil},
 		{"no rule: a group's", []string{"cookie=0x9f, arp,dl_dst=ff:ff:ff:ff:ff:ff actions=drop"}, []audit.Finding{
-			{Want: classifyTunnel, Effect: "of frames with arp,dl_dst=ff:ff:ff:ff:ff:ff only: nothing from xen3 arrives at xen1; 4 more flows likewise"}}},
+			{Want: classifyTunnel, Effect: "for frames with arp,dl_dst=ff:ff:ff:ff:ff:ff: nothing from xen3 arrives at xen1; 4 more flows likewise"}}},
 		{"no rule: all of an address", []string{"cookie=0x9f, priority=90,dl_src=02:00:00:00:00:01 actions=drop", "cookie=0x9f, priority=2000,dl_src=02:00:00:00:00:01 actions=drop"}, []audit.Finding{
 			{Want: classifyTunnel, Got: "cookie=0x9f, table=0, priority=2000,dl_src=02:00:00:00:00:01 actions=drop",
-				Effect: "of frames with dl_src=02:00:00:00:00:01 only: nothing from xen3 arrives at xen1; 4 more flows likewise"}}},
+				Effect: "for frames with dl_src=02:00:00:00:00:01: nothing from xen3 arrives at xen1; 4 more flows likewise"}}},
 		{"no rule: to a port", []string{"cookie=0x9f, ip,in_port=1,nw_dst=10.9.0.0/16 actions=output:2"}, []audit.Finding{
-			{Want: classifyVIF, Effect: "of frames with ip,nw_dst=10.9.0.0/16 only: what comes from web-1 may go where it should not"}}},
+			{Want: classifyVIF, Effect: "for frames with ip,nw_dst=10.9.0.0/16: what comes from web-1 may go where it should not"}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b := bridge(t)

@@ -1,8 +1,6 @@
 package audit
 
 import (
-	"slices"
-
 	"ovsmesh/openflow/flow"
 	"ovsmesh/openflow/pipeline"
 )
@@ -17,14 +15,17 @@ func contentOf(f *flow.Flow) content {
 	return content{pipeline.NetworkOf(f.Cookie), f.Match.String(), f.Actions.String()}
 }
 
-// strays are flows that nobody wants where they are, by content.
-type strays map[content][]*flow.Flow
+// strays are flows that nobody wants where they are.
+type strays struct {
+	byContent map[content][]*flow.Flow
+	taken     map[*flow.Flow]bool
+}
 
-func byContent(flows []flow.Flow) strays {
-	s := make(strays, len(flows))
+func newStrays(flows []flow.Flow) strays {
+	s := strays{make(map[content][]*flow.Flow, len(flows)), map[*flow.Flow]bool{}}
 	for i := range flows {
 		c := contentOf(&flows[i])
-		s[c] = append(s[c], &flows[i])
+		s.byContent[c] = append(s.byContent[c], &flows[i])
 	}
 	return s
 }
@@ -32,14 +33,18 @@ func byContent(flows []flow.Flow) strays {
 // take takes out a flow that is w in another place, the first one, or returns
 // nil.
 func (s strays) take(w *flow.Flow) *flow.Flow {
-	c := contentOf(w)
-	if len(s[c]) == 0 {
+	if len(s.byContent) == 0 {
 		return nil
 	}
-	g := s[c][0]
-	s[c] = s[c][1:]
-	return g
+	c := contentOf(w)
+	list := s.byContent[c]
+	if len(list) == 0 {
+		return nil
+	}
+	s.byContent[c] = list[1:]
+	s.taken[list[0]] = true
+	return list[0]
 }
 
 // has reports whether g has not been taken.
-func (s strays) has(g *flow.Flow) bool { return slices.Contains(s[contentOf(g)], g) }
+func (s strays) has(g *flow.Flow) bool { return !s.taken[g] }
