@@ -62,6 +62,7 @@ the tunnels and flows that the networks need, and keeps them right.`,
 		newTopologyCommand(g),
 		newAuditCommand(g),
 		newFlowsCommand(g),
+		newTraceCommand(g),
 		newHostCommand(),
 		newVersionCommand(g),
 	)
