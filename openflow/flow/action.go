@@ -7,6 +7,7 @@ import (
 
 // Reserved ports, OpenFlow 1.3.5 §A.2.1.
 const (
+	PortUnset      uint32 = 0xfffffff7 // Open vSwitch: an action set without an output
 	PortInPort     uint32 = 0xfffffff8
 	PortTable      uint32 = 0xfffffff9
 	PortNormal     uint32 = 0xfffffffa
@@ -57,9 +58,15 @@ type Raw struct{ Bytes string }
 // RawInstruction is a whole instruction that has no type here.
 type RawInstruction struct{ Bytes string }
 
+// Text is an action of a dump that has no type here, as ovs-ofctl prints it. No
+// switch can be sent one.
+type Text struct{ Text string }
+
 // portName returns a reserved port's name as ovs-ofctl prints it, or "".
 func portName(p uint32) string {
 	switch p {
+	case PortUnset:
+		return "UNSET"
 	case PortInPort:
 		return "IN_PORT"
 	case PortTable:
@@ -82,7 +89,7 @@ func portName(p uint32) string {
 
 // namedPort returns the reserved port of a name.
 func namedPort(name string) (uint32, bool) {
-	for p := PortInPort; p != 0; p++ { // up to PortAny, the highest number
+	for p := PortUnset; p != 0; p++ { // up to PortAny, the highest number
 		if portName(p) == name && name != "" {
 			return p, true
 		}
@@ -102,6 +109,7 @@ func (ClearActions) isAction()   {}
 func (Meter) isAction()          {}
 func (Raw) isAction()            {}
 func (RawInstruction) isAction() {}
+func (Text) isAction()           {}
 
 func (a Output) String() string {
 	switch name := portName(a.Port); {
@@ -117,7 +125,7 @@ func (a Output) String() string {
 func (a Group) String() string { return fmt.Sprintf("group:%d", a.ID) }
 
 func (a SetField) String() string {
-	k, ok := lookup(a.Field)
+	k, _, ok := lookup(a.Field)
 	if k = k.setting(); !ok || !k.fits(a.OXM) {
 		return "set_field:" + rawValue(a.OXM) + "->" + rawName(a.Field)
 	}
@@ -144,6 +152,8 @@ func (a Meter) String() string { return fmt.Sprintf("meter:%d", a.ID) }
 func (a Raw) String() string { return fmt.Sprintf("raw(%x)", a.Bytes) }
 
 func (a RawInstruction) String() string { return fmt.Sprintf("raw_instruction(%x)", a.Bytes) }
+
+func (a Text) String() string { return a.Text }
 
 // String returns the actions as ovs-ofctl prints them after "actions=".
 func (as Actions) String() string {

@@ -1,66 +1,123 @@
 package flow
 
+import (
+	"strconv"
+	"strings"
+)
+
 // OXM and NXM classes, ovs-fields(7).
 const (
 	classNXM   = 0x0001
+	classEric  = 0x1000 // Ericsson's
+	classXReg  = 0x8001 // OpenFlow 1.5's packet registers
 	classBasic = 0x8000
 	classExp   = 0xffff
 )
 
-// Name is a match field that this package knows by name.
+// ClassText is no class on any wire: of a field that a dump has and this
+// package does not know, Value is the text, NAME=VALUE.
+const ClassText = 0xfffe
+
+// Name is a match field that this package knows by name: its class and number,
+// and in the top byte which experimenter defines it.
 type Name uint32
 
 // Field returns the field's class and number.
-func (n Name) Field() Field { return Field{Class: uint16(n >> 8), ID: uint8(n)} }
+func (n Name) Field() Field {
+	return Field{Class: uint16(n >> 8), ID: uint8(n), Exp: (n >> 24).experimenter()}
+}
+
+// experimenter returns the ID that a name's top byte stands for.
+func (n Name) experimenter() uint32 {
+	switch n {
+	case onf >> 24:
+		return 0x4f4e4600
+	case nicira >> 24:
+		return 0x00002320
+	case nsh >> 24:
+		return 0x005ad650
+	}
+	return 0
+}
 
 const (
+	nxmOF Name = 0 // what OpenFlow 1.0 has, with Nicira's encoding
 	nxm   Name = classNXM << 8
 	basic Name = classBasic << 8
+	xreg  Name = classXReg << 8
+	eric  Name = classEric << 8
+
+	onf    Name = 1<<24 | classExp<<8
+	nicira Name = 2<<24 | classExp<<8
+	nsh    Name = 3<<24 | classExp<<8
 )
 
 // The fields that are known, by the names of OpenFlow 1.3.5 §7.2.3.7 and, for
-// Tun*, of ovs-fields(7).
+// others, of ovs-fields(7).
 const (
-	InPort     = basic + 0
-	Metadata   = basic + 2
-	EthDst     = basic + 3
-	EthSrc     = basic + 4
-	EthType    = basic + 5
-	VLANVID    = basic + 6
-	VLANPCP    = basic + 7
-	IPDSCP     = basic + 8
-	IPECN      = basic + 9
-	IPProto    = basic + 10
-	IPv4Src    = basic + 11
-	IPv4Dst    = basic + 12
-	TCPSrc     = basic + 13
-	TCPDst     = basic + 14
-	UDPSrc     = basic + 15
-	UDPDst     = basic + 16
-	SCTPSrc    = basic + 17
-	SCTPDst    = basic + 18
-	ICMPv4Type = basic + 19
-	ICMPv4Code = basic + 20
-	ARPOp      = basic + 21
-	ARPSPA     = basic + 22
-	ARPTPA     = basic + 23
-	ARPSHA     = basic + 24
-	ARPTHA     = basic + 25
-	IPv6Src    = basic + 26
-	IPv6Dst    = basic + 27
-	ICMPv6Type = basic + 29
-	ICMPv6Code = basic + 30
-	NDTarget   = basic + 31
-	NDSLL      = basic + 32
-	NDTLL      = basic + 33
-	MPLSLabel  = basic + 34
-	MPLSTC     = basic + 35
-	MPLSBOS    = basic + 36
-	TunnelID   = basic + 38
-	TunSrc     = nxm + 31
-	TunDst     = nxm + 32
-	TunIPv6Src = nxm + 109
-	TunIPv6Dst = nxm + 110
+	InPort       = basic + 0
+	Metadata     = basic + 2
+	EthDst       = basic + 3
+	EthSrc       = basic + 4
+	EthType      = basic + 5
+	VLANVID      = basic + 6
+	VLANPCP      = basic + 7
+	IPDSCP       = basic + 8
+	IPECN        = basic + 9
+	IPProto      = basic + 10
+	IPv4Src      = basic + 11
+	IPv4Dst      = basic + 12
+	TCPSrc       = basic + 13
+	TCPDst       = basic + 14
+	UDPSrc       = basic + 15
+	UDPDst       = basic + 16
+	SCTPSrc      = basic + 17
+	SCTPDst      = basic + 18
+	ICMPv4Type   = basic + 19
+	ICMPv4Code   = basic + 20
+	ARPOp        = basic + 21
+	ARPSPA       = basic + 22
+	ARPTPA       = basic + 23
+	ARPSHA       = basic + 24
+	ARPTHA       = basic + 25
+	IPv6Src      = basic + 26
+	IPv6Dst      = basic + 27
+	IPv6Label    = basic + 28
+	ICMPv6Type   = basic + 29
+	ICMPv6Code   = basic + 30
+	NDTarget     = basic + 31
+	NDSLL        = basic + 32
+	NDTLL        = basic + 33
+	MPLSLabel    = basic + 34
+	MPLSTC       = basic + 35
+	MPLSBOS      = basic + 36
+	TunnelID     = basic + 38
+	PacketType   = basic + 44
+	IPFrag       = nxm + 26
+	IPTTL        = nxm + 29
+	MPLSTTL      = nxm + 30
+	TunSrc       = nxm + 31
+	TunDst       = nxm + 32
+	PktMark      = nxm + 33
+	DPHash       = nxm + 35
+	RecircID     = nxm + 36
+	ConjID       = nxm + 37
+	TunFlags     = nxm + 104
+	CTState      = nxm + 105
+	CTZone       = nxm + 106
+	CTMark       = nxm + 107
+	CTLabel      = nxm + 108
+	TunIPv6Src   = nxm + 109
+	TunIPv6Dst   = nxm + 110
+	CTNwProto    = nxm + 119
+	CTNwSrc      = nxm + 120
+	CTNwDst      = nxm + 121
+	CTIPv6Src    = nxm + 122
+	CTIPv6Dst    = nxm + 123
+	CTTpSrc      = nxm + 124
+	CTTpDst      = nxm + 125
+	TCPFlags     = onf + 42
+	ActsetOutput = onf + 43
 )
 
 // Reg returns register n, 0 to 15.
@@ -72,23 +129,66 @@ type form uint8
 const (
 	formDecimal form = iota // masked: 0x and hexadecimal
 	formHex                 // as C's %#x: zero is 0
+	formHex0                // 0x and hexadecimal, zero too
+	formHex2                // decimal; masked: 0x and two digits
 	formHex4                // 0x and four digits
+	formHex5                // 0x and five digits
 	formMAC
 	formIPv4
 	formIPv6
 	formPort // never masked
 	formVLAN // together with formPCP: see vlanText
 	formPCP
-	formDSCP // as the whole ToS byte
+	formDSCP  // as the whole ToS byte
+	formFrag  // one of five words
+	formFlags // +SET-UNSET, or SET|SET where all are matched: see flagNames
+	formType  // (NAMESPACE,TYPE)
+	formBytes // hexadecimal, of any length
 )
 
-// known describes a field of which the text is known.
+// known describes a field, or a family of them that are numbered, of which the
+// text is known.
 type known struct {
-	name  Name
-	match string // its name in a match
-	set   string // its name in set_field
-	width int    // bytes
-	form  form
+	name   Name
+	match  string // its name in a match
+	set    string // its name in set_field
+	width  int    // bytes
+	form   form
+	text   string // its name in move, load and the like
+	mover  Name   // by which these have it on the wire
+	bits   uint16 // that a value may have
+	family int    // how many there are; 0: one
+}
+
+// at returns the field with a number of a family.
+func (k known) at(n int) known {
+	if k.family == 0 {
+		return k
+	}
+	number := strconv.Itoa(n)
+	k.match, k.set, k.text = k.match+number, k.set+number, k.text+number
+	k.name, k.mover, k.family = k.name+Name(n), k.mover+Name(n), 0
+	return k
+}
+
+// by returns the field of a name: name is the family's with a number, or the
+// field's own.
+func (k known) by(name, own string) (known, bool) {
+	if k.family == 0 {
+		return k, name == own
+	}
+	digits, ok := strings.CutPrefix(name, own)
+	if !ok || digits == "" || len(digits) > 2 || digits[0] == '0' && len(digits) > 1 {
+		return known{}, false
+	}
+	n := 0
+	for _, c := range digits {
+		if c < '0' || c > '9' {
+			return known{}, false
+		}
+		n = 10*n + int(c-'0')
+	}
+	return k.at(n), n < k.family
 }
 
 // needs returns the EtherType and the IP protocol, empty for any, that tell the
@@ -116,63 +216,16 @@ func (k known) named(fields []OXM) bool {
 	return (ethType == "" || m.exact(EthType) == ethType) && (proto == "" || m.exact(IPProto) == proto)
 }
 
-// fields are the known fields in the order in which ovs-ofctl prints them. Like
-// shorthands it is a table that nothing ever writes.
-var fields = []known{
-	{Reg(0), "reg0", "reg0", 4, formHex},
-	{Reg(1), "reg1", "reg1", 4, formHex},
-	{Reg(2), "reg2", "reg2", 4, formHex},
-	{Reg(3), "reg3", "reg3", 4, formHex},
-	{Reg(4), "reg4", "reg4", 4, formHex},
-	{Reg(5), "reg5", "reg5", 4, formHex},
-	{Reg(6), "reg6", "reg6", 4, formHex},
-	{Reg(7), "reg7", "reg7", 4, formHex},
-	{Reg(8), "reg8", "reg8", 4, formHex},
-	{Reg(9), "reg9", "reg9", 4, formHex},
-	{Reg(10), "reg10", "reg10", 4, formHex},
-	{Reg(11), "reg11", "reg11", 4, formHex},
-	{Reg(12), "reg12", "reg12", 4, formHex},
-	{Reg(13), "reg13", "reg13", 4, formHex},
-	{Reg(14), "reg14", "reg14", 4, formHex},
-	{Reg(15), "reg15", "reg15", 4, formHex},
-	{TunnelID, "tun_id", "tun_id", 8, formHex},
-	{TunSrc, "tun_src", "tun_src", 4, formIPv4},
-	{TunDst, "tun_dst", "tun_dst", 4, formIPv4},
-	{TunIPv6Src, "tun_ipv6_src", "tun_ipv6_src", 16, formIPv6},
-	{TunIPv6Dst, "tun_ipv6_dst", "tun_ipv6_dst", 16, formIPv6},
-	{Metadata, "metadata", "metadata", 8, formHex},
-	{InPort, "in_port", "in_port_oxm", 4, formPort},
-	{VLANVID, "dl_vlan", "vlan_vid", 2, formVLAN},
-	{VLANPCP, "dl_vlan_pcp", "vlan_pcp", 1, formPCP},
-	{EthSrc, "dl_src", "eth_src", 6, formMAC},
-	{EthDst, "dl_dst", "eth_dst", 6, formMAC},
-	{EthType, "dl_type", "eth_type", 2, formHex4},
-	{MPLSLabel, "mpls_label", "mpls_label", 4, formDecimal},
-	{MPLSTC, "mpls_tc", "mpls_tc", 1, formDecimal},
-	{MPLSBOS, "mpls_bos", "mpls_bos", 1, formDecimal},
-	{IPv4Src, "nw_src", "ip_src", 4, formIPv4},
-	{IPv4Dst, "nw_dst", "ip_dst", 4, formIPv4},
-	{ARPSPA, "arp_spa", "arp_spa", 4, formIPv4},
-	{ARPTPA, "arp_tpa", "arp_tpa", 4, formIPv4},
-	{IPv6Src, "ipv6_src", "ipv6_src", 16, formIPv6},
-	{IPv6Dst, "ipv6_dst", "ipv6_dst", 16, formIPv6},
-	{ARPOp, "arp_op", "arp_op", 2, formDecimal},
-	{IPProto, "nw_proto", "nw_proto", 1, formDecimal},
-	{ARPSHA, "arp_sha", "arp_sha", 6, formMAC},
-	{ARPTHA, "arp_tha", "arp_tha", 6, formMAC},
-	{IPDSCP, "nw_tos", "ip_dscp", 1, formDSCP},
-	{IPECN, "nw_ecn", "nw_ecn", 1, formDecimal},
-	{ICMPv4Type, "icmp_type", "icmp_type", 1, formDecimal},
-	{ICMPv4Code, "icmp_code", "icmp_code", 1, formDecimal},
-	{ICMPv6Type, "icmp_type", "icmpv6_type", 1, formDecimal},
-	{ICMPv6Code, "icmp_code", "icmpv6_code", 1, formDecimal},
-	{NDTarget, "nd_target", "nd_target", 16, formIPv6},
-	{NDSLL, "nd_sll", "nd_sll", 6, formMAC},
-	{NDTLL, "nd_tll", "nd_tll", 6, formMAC},
-	{TCPSrc, "tp_src", "tcp_src", 2, formDecimal},
-	{TCPDst, "tp_dst", "tcp_dst", 2, formDecimal},
-	{UDPSrc, "tp_src", "udp_src", 2, formDecimal},
-	{UDPDst, "tp_dst", "udp_dst", 2, formDecimal},
-	{SCTPSrc, "tp_src", "sctp_src", 2, formDecimal},
-	{SCTPDst, "tp_dst", "sctp_dst", 2, formDecimal},
+// lookup returns the known field of a class and number, and its rank among
+// those that ovs-ofctl prints.
+func lookup(f Field) (k known, rank int, ok bool) {
+	for i := range fields {
+		k := &fields[i]
+		first := k.name.Field()
+		n := int(f.ID) - int(first.ID)
+		if f.Class == first.Class && f.Exp == first.Exp && n >= 0 && n < max(1, k.family) {
+			return k.at(n), i<<8 | n, true
+		}
+	}
+	return known{}, 0, false
 }

@@ -16,6 +16,7 @@ type Flow struct {
 	IdleTimeout uint16 // seconds; 0 is never
 	HardTimeout uint16 // seconds; 0 is never
 	Flags       uint16 // OFPFF_* as in a flow-mod
+	Importance  uint16 // OpenFlow 1.4 and later; no part of comparisons, for older versions hide it
 	Match       Match
 	Actions     Actions
 }
@@ -47,7 +48,7 @@ type Match []OXM
 type Actions []Action
 
 // Action is one of the action types of this package. An action that has no
-// type here is Raw, byte for byte.
+// type here is Raw, byte for byte, or Text, word for word.
 type Action interface {
 	// String returns the action as ovs-ofctl prints it.
 	String() string

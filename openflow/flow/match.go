@@ -47,6 +47,10 @@ func (x OXM) canonical() OXM {
 		x.Mask = ""
 		return x
 	}
+	if x.wholeFlags() {
+		x.Mask = ""
+		return x
+	}
 	for i := range len(x.Value) {
 		if x.Value[i]&^x.Mask[i] != 0 {
 			x.Value = masked(x.Value, x.Mask)

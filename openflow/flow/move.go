@@ -20,101 +20,65 @@ type Subfield struct {
 // Whole returns all bits of a field that Move can name, and of another one
 // none.
 func Whole(n Name) Subfield {
-	m, _ := movableByName(n)
-	return Subfield{Field: n, Bits: m.bits}
+	k, _, _ := lookup(n.Field())
+	return Subfield{Field: n, Bits: k.bits}
 }
 
-// movable is a field that Move can name. Its text and its header on the wire
-// are those of Nicira's extended match wherever that has the field: Open
-// vSwitch prints and sends these, whatever it was given.
-type movable struct {
-	name   Name
-	text   string
-	header uint32 // class, number and length as ovs-fields(7) has them, without a mask
-	bits   uint16
-}
-
-// movables is a table that nothing ever writes; registers are computed.
-var movables = []movable{
-	{EthDst, "NXM_OF_ETH_DST", 0x00000206, 48},
-	{EthSrc, "NXM_OF_ETH_SRC", 0x00000406, 48},
-	{EthType, "NXM_OF_ETH_TYPE", 0x00000602, 16},
-	{IPv4Src, "NXM_OF_IP_SRC", 0x00000e04, 32},
-	{IPv4Dst, "NXM_OF_IP_DST", 0x00001004, 32},
-	{TCPSrc, "NXM_OF_TCP_SRC", 0x00001202, 16},
-	{TCPDst, "NXM_OF_TCP_DST", 0x00001402, 16},
-	{UDPSrc, "NXM_OF_UDP_SRC", 0x00001602, 16},
-	{UDPDst, "NXM_OF_UDP_DST", 0x00001802, 16},
-	{ARPOp, "NXM_OF_ARP_OP", 0x00001e02, 16},
-	{ARPSPA, "NXM_OF_ARP_SPA", 0x00002004, 32},
-	{ARPTPA, "NXM_OF_ARP_TPA", 0x00002204, 32},
-	{TunnelID, "NXM_NX_TUN_ID", 0x00012008, 64},
-	{ARPSHA, "NXM_NX_ARP_SHA", 0x00012206, 48},
-	{ARPTHA, "NXM_NX_ARP_THA", 0x00012406, 48},
-	{IPv6Src, "NXM_NX_IPV6_SRC", 0x00012610, 128},
-	{IPv6Dst, "NXM_NX_IPV6_DST", 0x00012810, 128},
-	{NDTarget, "NXM_NX_ND_TARGET", 0x00012e10, 128},
-	{NDSLL, "NXM_NX_ND_SLL", 0x00013006, 48},
-	{NDTLL, "NXM_NX_ND_TLL", 0x00013206, 48},
-	{TunSrc, "NXM_NX_TUN_IPV4_SRC", 0x00013e04, 32},
-	{TunDst, "NXM_NX_TUN_IPV4_DST", 0x00014004, 32},
-	{TunIPv6Src, "NXM_NX_TUN_IPV6_SRC", 0x0001da10, 128},
-	{TunIPv6Dst, "NXM_NX_TUN_IPV6_DST", 0x0001dc10, 128},
-	{Metadata, "OXM_OF_METADATA", 0x80000408, 64},
-}
-
-func register(n uint8) movable {
-	return movable{Reg(n), fmt.Sprintf("NXM_NX_REG%d", n), 0x00010004 | uint32(n)<<9, 32}
-}
-
-func findMovable(is func(movable) bool) (movable, bool) {
-	for _, m := range movables {
-		if is(m) {
-			return m, true
-		}
+// header returns the field's header on the wire as move and its like have it:
+// class, number and length as ovs-fields(7) has them, without a mask. Open
+// vSwitch prints and sends Nicira's wherever that has the field, whatever it was
+// given. It is 0 for a field of an experimenter, whose header is longer, and for
+// one without a fixed length.
+func (k known) header() uint32 {
+	if k.mover>>24 != 0 || k.width == 0 {
+		return 0
 	}
-	for n := range uint8(16) {
-		if m := register(n); is(m) {
-			return m, true
-		}
-	}
-	return movable{}, false
-}
-
-func movableByName(n Name) (movable, bool) {
-	return findMovable(func(m movable) bool { return m.name == n })
+	f := k.mover.Field()
+	return uint32(f.Class)<<16 | uint32(f.ID)<<9 | uint32(k.width)
 }
 
 // Header returns the field's header on the wire as Move has it, or 0 where Move
 // can't name the field.
 func (s Subfield) Header() uint32 {
-	m, _ := movableByName(s.Field)
-	return m.header
+	k, _, _ := lookup(s.Field.Field())
+	return k.header()
 }
 
 // SubfieldOf returns bits of the field with a header as on the wire; false if
 // the field is not known or has no such bits.
 func SubfieldOf(header uint32, first, bits uint16) (Subfield, bool) {
-	m, ok := findMovable(func(m movable) bool { return m.header == header })
-	s := Subfield{m.name, first, bits}
-	return s, ok && s.within(m)
+	for i := range fields {
+		k := &fields[i]
+		base := k.header()
+		if base == 0 || header < base || (header-base)%(1<<9) != 0 {
+			continue
+		}
+		if n := int(header-base) >> 9; n < max(1, k.family) {
+			s := Subfield{k.name + Name(n), first, bits}
+			return s, s.within(*k)
+		}
+	}
+	return Subfield{}, false
 }
 
-func (s Subfield) within(m movable) bool {
-	return s.Bits > 0 && uint32(s.First)+uint32(s.Bits) <= uint32(m.bits)
+func (s Subfield) within(k known) bool {
+	return s.Bits > 0 && uint32(s.First)+uint32(s.Bits) <= uint32(k.bits)
 }
 
-// Valid reports whether both sides exist and are equally wide.
-func (a Move) Valid() bool {
-	src, ok := movableByName(a.Src.Field)
-	dst, okay := movableByName(a.Dst.Field)
+// Valid reports whether both sides exist, have headers and are equally wide.
+func (a Move) Valid() bool { return a.fits() && a.Src.Header() != 0 && a.Dst.Header() != 0 }
+
+// fits reports whether both sides exist and are equally wide.
+func (a Move) fits() bool {
+	src, _, ok := lookup(a.Src.Field.Field())
+	dst, _, okay := lookup(a.Dst.Field.Field())
 	return ok && okay && a.Src.within(src) && a.Dst.within(dst) && a.Src.Bits == a.Dst.Bits
 }
 
 func (a Move) String() string { return "move:" + a.Src.text() + "->" + a.Dst.text() }
 
 func (s Subfield) text() string {
-	m, ok := movableByName(s.Field)
+	m, _, ok := lookup(s.Field.Field())
 	if !ok {
 		return fmt.Sprintf("%s[%d..%d]", rawName(s.Field.Field()), s.First, s.First+s.Bits-1)
 	}
@@ -133,31 +97,55 @@ func parseMove(token, value string) (Action, error) {
 	var ok, okay bool
 	a.Src, ok = parseSubfield(src)
 	a.Dst, okay = parseSubfield(dst)
-	if !ok || !okay || !a.Valid() {
-		return nil, fmt.Errorf("%s: not two equally wide parts of fields that are known", token)
+	switch {
+	case ok && okay && a.fits():
+		return a, nil
+	case strangeSubfield(src) && (okay || strangeSubfield(dst)), ok && strangeSubfield(dst):
+		return nil, errForeign
 	}
-	return a, nil
+	return nil, fmt.Errorf("%s: not two equally wide parts of fields that are known", token)
+}
+
+// strangeSubfield reports whether a text has the form of a subfield, of a field
+// that is not known here.
+func strangeSubfield(text string) bool {
+	name, rest, ok := strings.Cut(text, "[")
+	if !ok || !strings.HasSuffix(rest, "]") || !identifier(strings.ToLower(name)) {
+		return false
+	}
+	_, known := byText(name)
+	return !known
+}
+
+// byText returns the field that move and its like call by a name.
+func byText(name string) (known, bool) {
+	for i := range fields {
+		if k, ok := fields[i].by(name, fields[i].text); ok {
+			return k, true
+		}
+	}
+	return known{}, false
 }
 
 // parseSubfield reads NAME[], NAME[BIT] and NAME[FIRST..LAST].
 func parseSubfield(text string) (Subfield, bool) {
 	name, rest, ok := strings.Cut(text, "[")
 	inside, closed := strings.CutSuffix(rest, "]")
-	m, known := findMovable(func(m movable) bool { return m.text == name })
-	if !ok || !closed || !known {
+	k, is := byText(name)
+	if !ok || !closed || !is {
 		return Subfield{}, false
 	}
 	if inside == "" {
-		return Subfield{m.name, 0, m.bits}, true
+		return Subfield{k.name, 0, k.bits}, true
 	}
 	from, to, ranged := strings.Cut(inside, "..")
 	if !ranged {
 		to = from
 	}
-	first, err := strconv.ParseUint(from, 10, 8)
-	last, lastErr := strconv.ParseUint(to, 10, 8)
+	first, err := strconv.ParseUint(from, 10, 16)
+	last, lastErr := strconv.ParseUint(to, 10, 16)
 	if err != nil || lastErr != nil || last < first {
 		return Subfield{}, false
 	}
-	return Subfield{m.name, uint16(first), uint16(last - first + 1)}, true
+	return Subfield{k.name, uint16(first), uint16(last - first + 1)}, true
 }

@@ -6,54 +6,80 @@ import (
 	"strings"
 )
 
-// Parse reads one flow as String and ovs-ofctl dump-flows print it. Statistics
-// are ignored; a missing priority is 32768. A field or action that is not known
-// here is an error that names it, and so is anything given twice.
-func Parse(line string) (Flow, error) {
-	f, err := parse(strings.TrimSpace(line))
+// Parse reads one flow as String and ovs-ofctl dump-flows print it, with any
+// version of OpenFlow. Statistics are ignored; a missing priority is 32768.
+// What Open vSwitch prints, or a newer version of it may, and this package has
+// no type for is kept as it stands: a field by its text, which no switch can be
+// sent, an action as a Text. What is neither is an error that names it, and so is
+// anything given twice.
+func Parse(line string) (Flow, error) { return ParseNamed(line, Names{}) }
+
+// ParseNamed reads a flow as Parse does, from a dump with names of ports and
+// tables in place of numbers (ovs-ofctl --names).
+func ParseNamed(line string, names Names) (Flow, error) {
+	f, err := parse(strings.TrimSpace(line), names)
 	if err != nil {
 		return Flow{}, fmt.Errorf("parse flow: %w", err)
 	}
 	return f, nil
 }
 
-func parse(line string) (Flow, error) {
-	head, tail, ok := strings.Cut(line, "actions=")
-	if !ok {
+func parse(line string, names Names) (Flow, error) {
+	at := indexOutside(line, "actions=")
+	if at < 0 {
 		return Flow{}, fmt.Errorf("no actions= in %q", line)
 	}
-	p := parser{Flow: Flow{Priority: defaultPriority}, seen: map[string]bool{}}
-	for _, token := range strings.FieldsFunc(head, func(r rune) bool { return r == ',' || r == ' ' }) {
-		if err := p.token(token); err != nil {
-			return Flow{}, err
+	head, tail := line[:at], strings.TrimSpace(line[at+len("actions="):])
+	p := parser{Flow: Flow{Priority: defaultPriority}, names: names}
+	for head := head; ; {
+		token, rest, more := cutOutside(head, ", ")
+		if token != "" {
+			if err := p.token(token); err != nil {
+				return Flow{}, err
+			}
 		}
+		if !more {
+			break
+		}
+		head = rest
 	}
 	if err := p.finishVLAN(); err != nil {
 		return Flow{}, err
 	}
+	p.numberTexts()
 	p.Match = NewMatch(p.oxms...)
 	for i := 1; i < len(p.Match); i++ {
 		if p.Match[i].Field == p.Match[i-1].Field {
 			return Flow{}, fmt.Errorf("a match field twice in %q", head)
 		}
 	}
-	actions, err := parseActions(strings.TrimSpace(tail), 0)
+	actions, err := parseActions(names.numbers(tail), 0)
 	p.Actions = actions
 	return p.Flow, err
 }
 
 type parser struct {
 	Flow
-	oxms []OXM
-	seen map[string]bool // names of tokens
+	names Names
+	oxms  []OXM
+	seen  []string // names of tokens
+}
+
+func (p *parser) saw(name string) bool {
+	for _, s := range p.seen {
+		if s == name {
+			return true
+		}
+	}
+	return false
 }
 
 func (p *parser) token(token string) error {
 	name, value, valued := strings.Cut(token, "=")
-	if p.seen[name] {
+	if p.saw(name) {
 		return fmt.Errorf("%s twice", name)
 	}
-	p.seen[name] = true
+	p.seen = append(p.seen, name)
 	if !valued {
 		return p.word(name)
 	}
@@ -62,6 +88,10 @@ func (p *parser) token(token string) error {
 	case "cookie":
 		p.Cookie, err = parseUint(token, value, 64)
 	case "table":
+		if n, ok := p.names.table(value); ok {
+			p.Table = n
+			return nil
+		}
 		err = small(&p.Table, token, value, 8)
 	case "priority":
 		err = small(&p.Priority, token, value, 16)
@@ -69,6 +99,8 @@ func (p *parser) token(token string) error {
 		err = small(&p.IdleTimeout, token, value, 16)
 	case "hard_timeout":
 		err = small(&p.HardTimeout, token, value, 16)
+	case "importance":
+		err = small(&p.Importance, token, value, 16)
 	case "flags":
 		var flags uint16
 		err = small(&flags, token, value, 16)
@@ -84,7 +116,7 @@ func (p *parser) token(token string) error {
 	return err
 }
 
-// word takes a flag or a protocol.
+// word takes a flag, a protocol, or a field that has only to be there.
 func (p *parser) word(word string) error {
 	for bit := 0; ; bit++ {
 		name, ok := flagName(bit)
@@ -105,6 +137,12 @@ func (p *parser) word(word string) error {
 			return nil
 		}
 	}
+	for i := range fields {
+		if k, ok := fields[i].by(word, fields[i].match); ok && k.form == formBytes {
+			p.oxms = append(p.oxms, Exact(k.name, ""))
+			return nil
+		}
+	}
 	return fmt.Errorf("unknown word %q", word)
 }
 
@@ -114,16 +152,24 @@ func (p *parser) field(name, value string) (OXM, error) {
 	if strings.HasPrefix(name, "oxm_") {
 		return parseRaw(name, value)
 	}
+	switch name {
+	case "gtpu_flags", "gtpu_msgtype": // as ovs-ofctl prints them, and does not read them
+		name = "tun_" + name
+	}
 	shared := false
-	for _, k := range fields {
+	for i := range fields {
+		k, ok := fields[i].by(name, fields[i].match)
 		switch {
-		case k.match != name:
+		case !ok:
 		case !k.named(p.oxms):
 			shared = true
 		case k.form == formVLAN:
 			vid, err := parseUint(name+"="+value, value, 12)
 			return Exact(VLANVID, be64(vid | 0x1000)[6:]), err
 		default:
+			if k.form == formPort {
+				value = p.names.portText(value)
+			}
 			x, err := k.parse(name, value)
 			if err == nil && !k.fits(x) {
 				err = fmt.Errorf("%s=%s: out of range, or a mask on a field that takes none", name, value)
@@ -134,7 +180,25 @@ func (p *parser) field(name, value string) (OXM, error) {
 	if shared {
 		return OXM{}, fmt.Errorf("match field %q before the protocol that it belongs to", name)
 	}
-	return OXM{}, fmt.Errorf("unknown match field %q", name)
+	if !identifier(name) || value == "" {
+		return OXM{}, fmt.Errorf("unknown match field %q", name)
+	}
+	return OXM{Field: Field{Class: ClassText}, Value: name + "=" + value}, nil
+}
+
+// numberTexts gives fields that are kept as text numbers, in their own order,
+// so that equal matches stay equal.
+func (p *parser) numberTexts() {
+	for i := range p.oxms {
+		if p.oxms[i].Field.Class != ClassText {
+			continue
+		}
+		for j := range p.oxms {
+			if p.oxms[j].Field.Class == ClassText && p.oxms[j].Value < p.oxms[i].Value {
+				p.oxms[i].Field.ID++
+			}
+		}
+	}
 }
 
 // tci reads a VLAN tag whole, as OpenFlow 1.0 has it: see vlanText.
@@ -164,10 +228,10 @@ func (p *parser) tci(value string) error {
 
 // finishVLAN adds what a priority alone implies: that there is a tag.
 func (p *parser) finishVLAN() error {
-	if !p.seen["dl_vlan_pcp"] || p.seen["dl_vlan"] {
+	if !p.saw("dl_vlan_pcp") || p.saw("dl_vlan") {
 		return nil
 	}
-	if p.seen["vlan_tci"] {
+	if p.saw("vlan_tci") {
 		return errors.New("dl_vlan_pcp beside vlan_tci")
 	}
 	p.oxms = append(p.oxms, Masked(VLANVID, "\x10\x00", "\x10\x00"))

@@ -2,9 +2,14 @@ package flow
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 )
+
+// errForeign is the answer to an action of which this package has the name and
+// not this form of it.
+var errForeign = errors.New("another form of an action")
 
 // parseActions reads what stands after "actions=". inside counts the
 // write_actions around it.
@@ -12,8 +17,10 @@ func parseActions(text string, inside int) (Actions, error) {
 	if text == "drop" {
 		return nil, nil
 	}
-	var list Actions
-	for _, token := range splitActions(text) {
+	list := make(Actions, 0, 1+strings.Count(text, ","))
+	for more := true; more; {
+		var token string
+		token, text, more = cutOutside(text, ",")
 		a, err := parseAction(token, inside)
 		if err != nil {
 			return nil, err
@@ -23,42 +30,49 @@ func parseActions(text string, inside int) (Actions, error) {
 	return list, nil
 }
 
-// splitActions cuts at the commas that no parenthesis encloses.
-func splitActions(text string) []string {
-	var out []string
-	depth, start := 0, 0
-	for i := range len(text) {
-		switch text[i] {
-		case '(':
-			depth++
-		case ')':
-			depth--
-		case ',':
-			if depth == 0 {
-				out = append(out, text[start:i])
-				start = i + 1
-			}
-		}
+func parseAction(token string, inside int) (Action, error) {
+	a, err := parseKnown(token, inside)
+	if errors.Is(err, errForeign) {
+		return parseText(token)
 	}
-	return append(out, text[start:])
+	return a, err
 }
 
-func parseAction(token string, inside int) (Action, error) {
+// parseText keeps an action as it stands.
+func parseText(token string) (Action, error) {
+	end := strings.IndexAny(token, ":(")
+	if end < 0 {
+		end = len(token)
+	}
+	if name := token[:end]; !identifier(name) || name == "drop" || !balanced(token) {
+		return nil, fmt.Errorf("unknown action %q", token)
+	}
+	for i := range len(token) {
+		if token[i] < ' ' || token[i] == 0x7f {
+			return nil, fmt.Errorf("unknown action %q", token)
+		}
+	}
+	return Text{token}, nil
+}
+
+func parseKnown(token string, inside int) (Action, error) {
 	if name, body, ok := parenthesized(token); ok {
 		return parseParenthesized(token, name, body, inside)
 	}
 	if token == "clear_actions" {
 		return ClearActions{}, nil
 	}
-	if port, ok := namedPort(token); ok && port != PortController {
+	if port, ok := namedPort(strings.ToUpper(token)); ok {
+		if port == PortController {
+			return Output{Port: port, MaxLen: 0xffff}, nil
+		}
 		return Output{Port: port}, nil
 	}
 	name, value, _ := strings.Cut(token, ":")
 	switch name {
 	case "output":
-		port, err := parseUint(token, value, 32)
-		return Output{Port: uint32(port)}, err
-	case "CONTROLLER":
+		return parseOutput(token, value)
+	case "CONTROLLER", "controller":
 		n, err := parseUint(token, value, 16)
 		return Output{Port: PortController, MaxLen: uint16(n)}, err
 	case "group":
@@ -80,7 +94,22 @@ func parseAction(token string, inside int) (Action, error) {
 	case "set_field":
 		return parseSetField(token, value)
 	}
-	return nil, fmt.Errorf("unknown action %q", token)
+	return nil, errForeign
+}
+
+// parseOutput reads what follows "output:", which may also be bits of a field.
+func parseOutput(token, value string) (Action, error) {
+	if port, ok := namedPort(value); ok {
+		if port == PortController {
+			return Output{Port: port, MaxLen: 0xffff}, nil
+		}
+		return Output{Port: port}, nil
+	}
+	if strings.HasSuffix(value, "]") || strings.HasPrefix(value, `"`) {
+		return nil, errForeign
+	}
+	port, err := parseUint(token, value, 32)
+	return Output{Port: uint32(port)}, err
 }
 
 // parenthesized cuts name(body).
@@ -96,7 +125,7 @@ func parseParenthesized(token, name, body string, inside int) (Action, error) {
 	switch name {
 	case "write_actions":
 		if inside > 0 {
-			return nil, fmt.Errorf("write_actions within write_actions")
+			return nil, errors.New("write_actions within write_actions")
 		}
 		list, err := parseActions(body, inside+1)
 		return WriteActions{list}, err
@@ -110,7 +139,7 @@ func parseParenthesized(token, name, body string, inside int) (Action, error) {
 		}
 		return RawInstruction{string(b)}, nil
 	}
-	return nil, fmt.Errorf("unknown action %q", token)
+	return nil, errForeign
 }
 
 func parseWriteMetadata(token, value string) (Action, error) {
@@ -129,8 +158,9 @@ func parseSetField(token, value string) (Action, error) {
 		x, err := parseRaw(name, text)
 		return SetField{x}, err
 	}
-	for _, k := range fields {
-		if k.set != name {
+	for i := range fields {
+		k, ok := fields[i].by(name, fields[i].set)
+		if !ok {
 			continue
 		}
 		k = k.setting()
@@ -140,5 +170,8 @@ func parseSetField(token, value string) (Action, error) {
 		}
 		return SetField{x}, err
 	}
-	return nil, fmt.Errorf("unknown action %q", token)
+	if !identifier(name) || text == "" {
+		return nil, fmt.Errorf("unknown action %q", token)
+	}
+	return nil, errForeign
 }

@@ -11,11 +11,21 @@ import (
 
 // parse reads a value with its mask, as they stand; name is for the error.
 func (k known) parse(name, value string) (OXM, error) {
-	text, mask, masked := strings.Cut(value, "/")
 	x := OXM{Field: k.name.Field()}
 	var err error
-	if x.Value, err = k.bytes(text); err == nil && masked {
-		x.Mask, err = k.mask(mask)
+	switch k.form {
+	case formFlags:
+		x.Value, x.Mask, err = k.parseFlags(value)
+	case formFrag:
+		x.Value, x.Mask, err = parseFrag(value)
+	default:
+		text, mask, masked := strings.Cut(value, "/")
+		if x.Value, err = k.bytes(text); err == nil && masked {
+			x.Mask, err = k.mask(mask)
+		}
+		if k.form == formBytes && err == nil && masked {
+			x.Value, x.Mask = equallyLong(x.Value, x.Mask)
+		}
 	}
 	if err != nil {
 		return OXM{}, fmt.Errorf("%s=%s: %w", name, value, err)
@@ -46,7 +56,21 @@ func (k known) bytes(text string) (string, error) {
 		}
 		return string(a.AsSlice()), nil
 	case formPort:
-		return parsePort(text)
+		port, err := parsePort(text)
+		if err == nil && k.width == 2 {
+			if number(port) > 0xffff && number(port) < 0xffffff00 {
+				return "", fmt.Errorf("%q is not a port of 16 bits", text)
+			}
+			port = port[2:]
+		}
+		return port, err
+	case formType:
+		return parseType(text)
+	case formBytes:
+		return parseHex(text, maxBytes)
+	}
+	if k.width > 8 {
+		return k.wide(text)
 	}
 	v, ok := number64(text, 8*k.width)
 	if !ok {
@@ -59,6 +83,76 @@ func (k known) bytes(text string) (string, error) {
 		v >>= 2
 	}
 	return be64(v)[8-k.width:], nil
+}
+
+// maxBytes is how long a value of a field without a fixed width may be: 124
+// bytes have the options of a tunnel.
+const maxBytes = 124
+
+// wide reads a number of more than 64 bits.
+func (k known) wide(text string) (string, error) {
+	b := ""
+	if v, ok := number64(text, 64); ok {
+		b = be64(v)
+	} else {
+		var err error
+		if b, err = parseHex(text, k.width); err != nil {
+			return "", err
+		}
+	}
+	return strings.Repeat("\x00", k.width-len(b)) + b, nil
+}
+
+// parseHex reads 0x and any number of digits, of at most size bytes; also a
+// short decimal number.
+func parseHex(text string, size int) (string, error) {
+	digits, ok := strings.CutPrefix(text, "0x")
+	if !ok {
+		v, is := number64(text, 64)
+		digits, ok = strconv.FormatUint(v, 16), is
+	}
+	if len(digits)%2 != 0 {
+		digits = "0" + digits
+	}
+	b, err := hex.DecodeString(digits)
+	if !ok || err != nil || len(b) == 0 || len(b) > size {
+		return "", fmt.Errorf("%q is not a number of up to %d bytes", text, size)
+	}
+	return string(b), nil
+}
+
+// equallyLong puts zeros before the shorter one.
+func equallyLong(a, b string) (string, string) {
+	n := max(len(a), len(b))
+	return strings.Repeat("\x00", n-len(a)) + a, strings.Repeat("\x00", n-len(b)) + b
+}
+
+// parseType reads (NAMESPACE,TYPE).
+func parseType(text string) (string, error) {
+	inner, ok := strings.CutPrefix(text, "(")
+	inner, closed := strings.CutSuffix(inner, ")")
+	first, second, two := strings.Cut(inner, ",")
+	ns, okNS := number64(first, 16)
+	typ, okType := number64(second, 16)
+	if !ok || !closed || !two || !okNS || !okType {
+		return "", fmt.Errorf("%q is not a packet type", text)
+	}
+	return be32(uint32(ns<<16 | typ)), nil
+}
+
+func parseFrag(text string) (value, mask string, err error) {
+	for _, f := range frags {
+		if f.word == text && f.mask == 3 {
+			return string([]byte{f.value}), "", nil // both bits that there are
+		} else if f.word == text {
+			return string([]byte{f.value}), string([]byte{f.mask}), nil
+		}
+	}
+	v, ok := number64(text, 8)
+	if !ok {
+		return "", "", fmt.Errorf("%q is none of no, yes, first, later, not_later", text)
+	}
+	return string([]byte{byte(v)}), "", nil
 }
 
 // parseRaw reads a field that is given by class and number: see rawName.

@@ -2,6 +2,7 @@ package flow
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -35,6 +36,9 @@ func (f Flow) Text() string {
 		fmt.Fprintf(&b, "hard_timeout=%d, ", f.HardTimeout)
 	}
 	b.WriteString(flagsText(f.Flags))
+	if f.Importance != 0 {
+		fmt.Fprintf(&b, "importance=%d, ", f.Importance)
+	}
 	m := f.Match.String()
 	if f.Priority != defaultPriority {
 		fmt.Fprintf(&b, "priority=%d", f.Priority)
@@ -71,50 +75,57 @@ func flagsText(flags uint16) string {
 // String returns the match as ovs-ofctl prints it, without the priority; empty
 // if it matches everything. Different matches have different texts.
 func (m Match) String() string {
-	parts := make([]string, 0, len(m)+1)
 	short, hasShort := m.shorthand()
+	var room [8]part
+	parts := room[:0]
 	if hasShort {
-		parts = append(parts, short.name)
+		parts = append(parts, part{shorthandRank() - 1, short.name})
 	}
-	for _, k := range fields {
-		x, ok := m.Get(k.name.Field())
-		if !ok || !m.printable(k, x) {
-			continue
-		}
+	for i, x := range m {
+		k, rank, ok := lookup(x.Field)
 		switch {
+		case x.Field.Class == ClassText:
+			parts = append(parts, part{lastRank + i, x.Value})
+		case !ok || !m.printable(k, x):
+			parts = append(parts, part{lastRank + i, rawName(x.Field) + "=" + rawValue(x)})
 		case hasShort && (k.name == EthType || k.name == IPProto && short.proto != ""):
 		case k.form == formVLAN:
-			parts = append(parts, m.vlanText(x))
+			parts = append(parts, part{rank, m.vlanText(x)})
 		case k.form == formPCP: // with the VLAN
+		case k.form == formBytes && strings.Trim(x.Mask, "\x00") == "" && (x.Mask != "" || x.Value == ""):
+			parts = append(parts, part{rank, k.match})
 		default:
-			parts = append(parts, k.match+"="+k.value(x))
+			parts = append(parts, part{rank, k.match + "=" + k.value(x)})
 		}
 	}
-	for _, x := range m {
-		if k, ok := lookup(x.Field); !ok || !m.printable(k, x) {
-			parts = append(parts, rawName(x.Field)+"="+rawValue(x))
+	slices.SortFunc(parts, func(a, b part) int { return a.rank - b.rank })
+	var b strings.Builder
+	for i, p := range parts {
+		if i > 0 {
+			b.WriteByte(',')
 		}
+		b.WriteString(p.text)
 	}
-	return strings.Join(parts, ",")
+	return b.String()
 }
+
+// part is a field of a match as text, and where it stands among the others.
+type part struct {
+	rank int
+	text string
+}
+
+// lastRank is that of what ovs-ofctl has no words for.
+const lastRank = 1 << 20
 
 // printable reports whether k's own name and form can tell x, which is of field
 // k, from all else.
 func (m Match) printable(k known, x OXM) bool {
 	if k.form == formPCP {
 		vid, ok := m.Get(VLANVID.Field())
-		vlan, _ := lookup(VLANVID.Field())
+		vlan, _, _ := lookup(VLANVID.Field())
 		// A mask of nothing would be lost beside the priority's bits.
 		return ok && vlan.fits(vid) && vid.Mask != "\x00\x00" && k.fits(x)
 	}
-	return k.fits(x) && k.named(m)
-}
-
-func lookup(f Field) (known, bool) {
-	for _, k := range fields {
-		if k.name.Field() == f {
-			return k, true
-		}
-	}
-	return known{}, false
+	return k.match != "" && k.fits(x) && k.named(m)
 }

@@ -85,8 +85,8 @@ func TestOwnForms(t *testing.T) {
 		{flow.Flow{Flags: 0x8001}, "cookie=0x0, table=0, send_flow_rem flags=0x8000 priority=0 actions=drop"},
 		{flow.Flow{Actions: flow.Actions{flow.Raw{Bytes: "\x00\x0b\x00\x08\x00\x00\x00\x00"}, flow.RawInstruction{Bytes: "\xff\xff"}}},
 			"cookie=0x0, table=0, priority=0 actions=raw(000b000800000000),raw_instruction(ffff)"},
-		{flow.Flow{Actions: flow.Actions{flow.Move{Src: flow.Subfield{Field: flow.VLANVID, First: 1, Bits: 2}, Dst: flow.Whole(flow.VLANVID)}}}, // not one to be sent
-			"cookie=0x0, table=0, priority=0 actions=move:oxm_8000_6[1..2]->oxm_8000_6[0..65535]"},
+		{flow.Flow{Actions: flow.Actions{flow.Move{Src: flow.Subfield{Field: 0x800050, First: 1, Bits: 2}, Dst: flow.Whole(0x800050)}}}, // not one to be sent
+			"cookie=0x0, table=0, priority=0 actions=move:oxm_8000_80[1..2]->oxm_8000_80[0..65535]"},
 		{flow.Flow{Actions: flow.Actions{flow.WriteActions{}}}, // a switch drops it
 			"cookie=0x0, table=0, priority=0 actions=write_actions(drop)"},
 		{flow.Flow{Actions: flow.Actions{flow.SetField{OXM: flow.Masked(flow.Reg(3), "\x00\x00\x00\xff", "\x00\x00\x00\x0f")}}},

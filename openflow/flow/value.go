@@ -2,16 +2,21 @@ package flow
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"math/bits"
 	"net/netip"
 	"strconv"
+	"strings"
 )
 
 // setting returns k as set_field prints its value.
 func (k known) setting() known {
-	if k.form == formVLAN || k.form == formPCP || k.form == formDSCP {
+	switch k.form {
+	case formVLAN, formPCP, formDSCP, formFrag, formHex2:
 		k.form = formDecimal
+	case formHex0, formHex5:
+		k.form = formHex
 	}
 	return k
 }
@@ -19,11 +24,14 @@ func (k known) setting() known {
 // fits reports whether k's form can print x: it has the field's width and no
 // bit that the form leaves out.
 func (k known) fits(x OXM) bool {
+	if k.form == formBytes {
+		return x.Mask == "" || len(x.Mask) == len(x.Value)
+	}
 	if len(x.Value) != k.width || x.Mask != "" && len(x.Mask) != k.width {
 		return false
 	}
 	switch k.form {
-	case formPort:
+	case formPort, formType:
 		return x.Mask == ""
 	case formVLAN:
 		return number(x.Value)|number(x.Mask) <= 0x1fff
@@ -31,6 +39,8 @@ func (k known) fits(x OXM) bool {
 		return x.Mask == "" && x.Value[0] <= 7
 	case formDSCP:
 		return number(x.Value)|number(x.Mask) <= 0x3f
+	case formFrag:
+		return fragText(x) != ""
 	}
 	return true
 }
@@ -45,24 +55,55 @@ func (k known) value(x OXM) string {
 		return macText(x.Value)
 	case formIPv4, formIPv6:
 		return ipText(x)
+	case formFrag:
+		return fragText(x)
+	case formFlags:
+		return k.flagsText(x)
+	case formType:
+		return fmt.Sprintf("(%d,0x%x)", number(x.Value[:2]), number(x.Value[2:]))
+	case formBytes:
+		if x.Mask != "" {
+			return hexBytes(x.Value) + "/" + hexBytes(x.Mask)
+		}
+		return hexBytes(x.Value)
+	}
+	if k.width > 8 {
+		if x.Mask != "" {
+			return hexBytes(x.Value) + "/" + hexBytes(x.Mask)
+		}
+		return hexBytes(x.Value)
 	}
 	v, m := number(x.Value), number(x.Mask)
 	if k.form == formDSCP {
 		v, m = v<<2, m<<2
 	}
+	digits := 0
+	switch k.form {
+	case formHex2:
+		digits = 2
+	case formHex4:
+		digits = 4
+	case formHex5:
+		digits = 5
+	}
 	switch {
-	case k.form == formHex4 && x.Mask == "":
-		return fmt.Sprintf("0x%04x", v)
-	case k.form == formHex4:
-		return fmt.Sprintf("0x%04x/0x%04x", v, m)
+	case k.form == formHex2 && x.Mask == "":
+	case digits > 0 && x.Mask == "":
+		return fmt.Sprintf("0x%0*x", digits, v)
+	case digits > 0:
+		return fmt.Sprintf("0x%0*x/0x%0*x", digits, v, digits, m)
 	case x.Mask != "" && k.form == formHex:
 		return hexText(v) + "/" + hexText(m)
 	case x.Mask != "":
 		return hex0(v) + "/" + hex0(m)
 	case k.form == formHex:
 		return hexText(v)
-	case k.form == formPort && portName(uint32(v)) != "":
+	case k.form == formHex0:
+		return hex0(v)
+	case k.form == formPort && k.width == 4 && portName(uint32(v)) != "":
 		return portName(uint32(v))
+	case k.form == formPort && k.width == 2 && v >= 0xfff7 && portName(uint32(v)|0xffff0000) != "":
+		return portName(uint32(v) | 0xffff0000)
 	}
 	return strconv.FormatUint(v, 10)
 }
@@ -75,7 +116,7 @@ func (m Match) vlanText(vid OXM) string {
 	if vid.Mask != "" {
 		mask = number(vid.Mask)
 	}
-	k, _ := lookup(VLANPCP.Field())
+	k, _, _ := lookup(VLANPCP.Field())
 	if pcp, ok := m.Get(VLANPCP.Field()); ok && m.printable(k, pcp) {
 		tci, mask = tci|number(pcp.Value)<<13, mask|0xe000
 	}
@@ -144,6 +185,15 @@ func rawValue(x OXM) string {
 		return fmt.Sprintf("0x%x", x.Value)
 	}
 	return fmt.Sprintf("0x%x/0x%x", x.Value, x.Mask)
+}
+
+// hexBytes prints any number of bytes as C's %#x does a number.
+func hexBytes(b string) string {
+	digits := strings.TrimLeft(hex.EncodeToString([]byte(b)), "0")
+	if digits == "" {
+		return "0"
+	}
+	return "0x" + digits
 }
 
 // number reads up to 8 bytes, big endian.

@@ -16,8 +16,8 @@ func TestDecodeMove(t *testing.T) {
 	for _, c := range []struct{ name, action, want string }{
 		{"whole", moveHead + "\x00\x30\x00\x00\x00\x00\x00\x00\x04\x06\x00\x00\x02\x06", "move:NXM_OF_ETH_SRC[]->NXM_OF_ETH_DST[]"},
 		{"parts", moveHead + "\x00\x08\x00\x10\x00\x00\x00\x01\x20\x08\x00\x01\x00\x04", "move:NXM_NX_TUN_ID[16..23]->NXM_NX_REG0[0..7]"},
-		{"a field that is not known", moveHead + "\x00\x08\x00\x00\x00\x00\x00\x00\x08\x02\x00\x01\x00\x04",
-			"raw(ffff00180000232000060008000000000000080200010004)"},
+		{"a field that is not known", moveHead + "\x00\x08\x00\x00\x00\x00\x00\x01\xfe\x02\x00\x01\x00\x04",
+			"raw(ffff00180000232000060008000000000001fe0200010004)"},
 		{"beyond the end", moveHead + "\x00\x08\x00\x29\x00\x00\x00\x00\x04\x06\x00\x01\x00\x04",
 			"raw(ffff00180000232000060008002900000000040600010004)"},
 		{"no bits", moveHead + "\x00\x00\x00\x00\x00\x00\x00\x00\x04\x06\x00\x01\x00\x04",
