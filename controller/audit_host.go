@@ -122,6 +122,13 @@ func (l *hostLook) bridge(ctx context.Context, h *host, db *schema.DB, b *bridge
 		}
 		return err.Error()
 	}
+	return l.compare(h, db, b, only, got)
+}
+
+// compare compares the flows that a bridge has been found to hold with those
+// that it should, of one network where only is not 0. It returns why it could
+// not, "" if it could.
+func (l *hostLook) compare(h *host, db *schema.DB, b *bridge, only uint32, got []flow.Flow) string {
 	ids := map[uint32]bool{only: true}
 	if only == 0 {
 		for id := range b.nets {
