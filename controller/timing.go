@@ -81,9 +81,10 @@ func (s *settling) untold() time.Duration {
 // pacing keeps changes that come one after the other together. What a
 // transaction costs ovs-vswitchd depends on the ports that are there and hardly
 // on those that it adds, so the next one waits for the last of a burst: until
-// none has come for burstGap, and no longer than the switch had been busy with
-// the transaction before, twice over, or than burstLimit. A change that comes alone
-// waits for others only where that is little against what its transaction costs.
+// none has come for a small part of the time that the switch had been busy with
+// the transaction before, and no longer than that time, twice over, or than
+// burstLimit. A change that comes alone waits for others only where that part is
+// long enough for others to come in it.
 type pacing struct {
 	began time.Time // when the last transaction was sent
 	ended time.Time // when the switch had carried it out
@@ -92,9 +93,10 @@ type pacing struct {
 }
 
 const (
-	burstGap   = 2 * time.Millisecond
-	burstLimit = 200 * time.Millisecond
-	burstShare = 10 // of a transaction's cost that a change which comes alone may wait
+	burstShare  = 20 // of the time that a switch was busy: for how long a burst may pause
+	shortestGap = time.Millisecond
+	longestGap  = 4 * time.Millisecond
+	burstLimit  = 200 * time.Millisecond
 )
 
 func (p *pacing) start() { *p = pacing{began: time.Now()} }
@@ -113,14 +115,15 @@ func (p *pacing) came() {
 func (p *pacing) left() time.Duration {
 	busy := p.ended.Sub(p.began)
 	alone := p.since.Sub(p.ended) > busy
-	if p.since.IsZero() || busy <= 0 || alone && busy < burstShare*burstGap {
+	gap := min(busy/burstShare, longestGap)
+	if p.since.IsZero() || busy <= 0 || alone && gap < shortestGap {
 		return 0
 	}
 	begin := p.since // of the wait: not while the switch was busy anyway
 	if begin.Before(p.ended) {
 		begin = p.ended
 	}
-	return min(time.Until(p.last.Add(burstGap)), time.Until(begin.Add(min(2*busy, burstLimit))))
+	return min(time.Until(p.last.Add(max(gap, shortestGap))), time.Until(begin.Add(min(2*busy, burstLimit))))
 }
 
 // grace gives ovs-vswitchd the time that it takes to report of a new tunnel what

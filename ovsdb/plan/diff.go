@@ -58,8 +58,12 @@ type differ struct {
 }
 
 func sorted[T any](list []T, key func(T) string) []T {
+	byKey := func(a, b T) int { return cmp.Compare(key(a), key(b)) }
+	if slices.IsSortedFunc(list, byKey) {
+		return slices.Clip(list)
+	}
 	list = slices.Clone(list)
-	slices.SortStableFunc(list, func(a, b T) int { return cmp.Compare(key(a), key(b)) })
+	slices.SortStableFunc(list, byKey)
 	return list
 }
 

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"slices"
+	"strings"
 
 	"ovsmesh/ovsdb/schema"
 )
@@ -10,6 +11,7 @@ import (
 type match struct {
 	Network
 	have []*schema.Port // by index of Tunnels; nil: not there
+	rows []*schema.Interface
 	gone []*schema.Port // ours, not wanted and not kept
 }
 
@@ -18,43 +20,67 @@ type match struct {
 // ours to choose by its peer.
 func (d *differ) match(n Network) match {
 	n.Tunnels = sorted(n.Tunnels, func(t Tunnel) string { return t.Name })
-	m := match{Network: n, have: make([]*schema.Port, len(n.Tunnels))}
-	type identity struct{ name, peer, kind string }
-	index := map[identity][]int{}
-	for i, t := range n.Tunnels {
-		for _, id := range []identity{{name: t.Name, kind: t.Type}, {peer: t.Peer, kind: t.Type}} {
-			index[id] = append(index[id], i)
-		}
-	}
+	m := match{Network: n, have: make([]*schema.Port, len(n.Tunnels)), rows: make([]*schema.Interface, len(n.Tunnels))}
+	at := finder{tunnels: n.Tunnels, have: m.have}
 	for _, p := range d.ports(n.Name) {
 		if !d.ours(p.ExternalIDs) || d.gone[p.UUID] {
 			continue
 		}
-		at := -1
-		if b, i := d.db.BridgeOfPort(p.UUID), d.only(p); b != nil && b.Name == n.Bridge && i != nil {
-			id := identity{name: p.Name, kind: i.Type}
+		i, wanted := d.only(p), -1
+		if b := d.db.BridgeOfPort(p.UUID); b != nil && b.Name == n.Bridge && i != nil {
 			if p.ExternalIDs[keyAdopted] != "" {
-				id = identity{peer: p.ExternalIDs[schema.KeyPeer], kind: i.Type}
-			}
-			at = slices.IndexFunc(index[id], func(at int) bool { return m.have[at] == nil })
-			if at >= 0 {
-				at = index[id][at]
+				wanted = at.peer(p.ExternalIDs[schema.KeyPeer], i.Type)
+			} else {
+				wanted = at.name(p.Name, i.Type)
 			}
 		}
-		if at < 0 && d.keeps(n, p) {
-			continue
-		}
-		if at < 0 {
+		switch {
+		case wanted >= 0:
+			m.have[wanted], m.rows[wanted] = p, i
+			if !fits(i, n.Tunnels[wanted]) {
+				d.changing[i.UUID] = true
+			}
+		case d.keeps(n, p):
+		default:
 			d.gone[p.UUID] = true
 			m.gone = append(m.gone, p)
-			continue
-		}
-		m.have[at] = p
-		if i := d.only(p); !fits(i, n.Tunnels[at]) {
-			d.changing[i.UUID] = true
 		}
 	}
 	return m
+}
+
+// finder finds wanted tunnels, sorted by name, that are not there yet.
+type finder struct {
+	tunnels []Tunnel
+	have    []*schema.Port
+	byPeer  map[string][]int // made for the first that is looked for by it
+}
+
+// name returns the place of a tunnel of a name and type, -1 if there is none.
+func (f *finder) name(name, kind string) int {
+	at, _ := slices.BinarySearchFunc(f.tunnels, name, func(t Tunnel, name string) int { return strings.Compare(t.Name, name) })
+	for ; at < len(f.tunnels) && f.tunnels[at].Name == name; at++ {
+		if f.tunnels[at].Type == kind && f.have[at] == nil {
+			return at
+		}
+	}
+	return -1
+}
+
+// peer returns the place of a tunnel to a peer, -1 if there is none.
+func (f *finder) peer(peer, kind string) int {
+	if f.byPeer == nil {
+		f.byPeer = make(map[string][]int, len(f.tunnels))
+		for i, t := range f.tunnels {
+			f.byPeer[t.Peer] = append(f.byPeer[t.Peer], i)
+		}
+	}
+	for _, at := range f.byPeer[peer] {
+		if f.tunnels[at].Type == kind && f.have[at] == nil {
+			return at
+		}
+	}
+	return -1
 }
 
 // keeps reports whether a port that is not wanted stays for now. One that is in

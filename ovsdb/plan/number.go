@@ -11,15 +11,21 @@ const (
 // port that the plan deletes is not given out again by the same plan: flows
 // with it may still be there.
 type numbers struct {
-	used map[int64]bool
+	used [lastNumber/64 + 1]uint64 // a bit for each
 	next int64
+}
+
+func (n *numbers) use(number int64) {
+	if number > 0 && number <= lastNumber {
+		n.used[number/64] |= 1 << (number % 64)
+	}
 }
 
 func (d *differ) numbersOf(bridge string) *numbers {
 	if n := d.numbers[bridge]; n != nil {
 		return n
 	}
-	n := &numbers{used: map[int64]bool{}, next: firstNumber}
+	n := &numbers{next: firstNumber}
 	d.numbers[bridge] = n
 	b := d.db.BridgeByName(bridge)
 	if b == nil {
@@ -32,8 +38,8 @@ func (d *differ) numbersOf(bridge string) *numbers {
 		}
 		for _, id := range p.Interfaces {
 			if i := d.db.Interfaces[id]; i != nil {
-				n.used[i.OFPort] = true
-				n.used[i.OFPortRequest] = true
+				n.use(i.OFPort)
+				n.use(i.OFPortRequest)
 			}
 		}
 	}
@@ -43,7 +49,7 @@ func (d *differ) numbersOf(bridge string) *numbers {
 // take returns the next free number, 0 if there is none.
 func (n *numbers) take() int64 {
 	for ; n.next <= lastNumber; n.next++ {
-		if !n.used[n.next] {
+		if n.used[n.next/64]&(1<<(n.next%64)) == 0 {
 			n.next++
 			return n.next - 1
 		}

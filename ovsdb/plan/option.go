@@ -12,7 +12,8 @@ import (
 // fits reports whether an Interface has the options of a tunnel.
 func fits(i *schema.Interface, t Tunnel) bool {
 	o := i.Options
-	return o["key"] == keyOption(t) && o["remote_ip"] == remoteOption(t) &&
+	var b [64]byte // it is asked of every tunnel at every look, so it makes no strings
+	return o["key"] == string(appendKey(b[:0], t)) && o["remote_ip"] == string(appendRemote(b[:0], t)) &&
 		o["local_ip"] == localOption(t) && o["dst_port"] == portOption(t)
 }
 
@@ -23,18 +24,22 @@ const perPacket = "flow"
 // defaultDstPort is the UDP port of VXLAN, RFC 7348 §5.
 const defaultDstPort = "4789"
 
-func keyOption(t Tunnel) string {
+func keyOption(t Tunnel) string { return string(appendKey(nil, t)) }
+
+func appendKey(b []byte, t Tunnel) []byte {
 	if t.Key == 0 {
-		return perPacket
+		return append(b, perPacket...)
 	}
-	return strconv.FormatUint(uint64(t.Key), 10)
+	return strconv.AppendUint(b, uint64(t.Key), 10)
 }
 
-func remoteOption(t Tunnel) string {
+func remoteOption(t Tunnel) string { return string(appendRemote(nil, t)) }
+
+func appendRemote(b []byte, t Tunnel) []byte {
 	if !t.RemoteIP.IsValid() {
-		return perPacket
+		return append(b, perPacket...)
 	}
-	return t.RemoteIP.String()
+	return t.RemoteIP.AppendTo(b)
 }
 
 func localOption(t Tunnel) string {
@@ -45,8 +50,11 @@ func localOption(t Tunnel) string {
 }
 
 func portOption(t Tunnel) string {
+	if t.DstPort == 0 {
+		return ""
+	}
 	port := strconv.Itoa(int(t.DstPort))
-	if t.DstPort == 0 || port == defaultDstPort {
+	if port == defaultDstPort {
 		return ""
 	}
 	return port

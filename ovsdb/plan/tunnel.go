@@ -29,7 +29,7 @@ func (d *differ) network(m match) {
 		if p == nil {
 			continue
 		}
-		row := d.only(p)
+		row := m.rows[i]
 		if d.changing[row.UUID] && d.clash(m.Network, t, row) {
 			continue
 		}
