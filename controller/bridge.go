@@ -41,6 +41,7 @@ type bridge struct {
 	virgin    bool                           // the switch held none of our flows when they were read
 	keeps     bool                           // the store keeps flows of others that must go back
 	guarded   guarded
+	drift     drift
 
 	stage     stage
 	releaseBy time.Time // until when an unwanted bridge waits for its session

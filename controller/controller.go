@@ -64,6 +64,7 @@ type environment struct {
 	log        *zap.Logger
 	hub        *hub
 	events     *events
+	history    *history
 	switches   *openflow.Server
 	metrics    *metrics
 	owner      string // the store's UUID
@@ -98,7 +99,7 @@ func New(cfg Config) (*Controller, error) {
 	c.database = ovsdb.NewServer(ovsdb.Config{Log: cfg.Log.Named("ovsdb"), Handle: c.serveHost})
 	c.metrics = newMetrics(c)
 	c.env = &environment{
-		log: cfg.Log, hub: h, events: h.told.events, switches: c.switches, metrics: c.metrics,
+		log: cfg.Log, hub: h, events: h.told.events, history: newHistory(historyKept), switches: c.switches, metrics: c.metrics,
 		sweepEvery: cmp.Or(cfg.SweepEvery, time.Minute), owner: cfg.Store.UUID(), advertise: cfg.Advertise, port: addr.AddrPort().Port(),
 	}
 	h.newLoop = func(name string) *host { return newHost(name, c.env) }

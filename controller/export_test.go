@@ -17,3 +17,18 @@ func (c *Controller) Miscompile(ctx context.Context, name string, f func(pipelin
 	}
 	return loop.ask(ctx, func(context.Context) { loop.gate.compiler = f })
 }
+
+// Unpush makes a host's loop take its switches for ones that can't tell of
+// changes of their flows.
+func (c *Controller) Unpush(ctx context.Context, name string) bool {
+	var loop *host
+	if err := c.hub.do(ctx, func() { loop = c.hub.hosts[name] }); err != nil || loop == nil {
+		return false
+	}
+	return loop.ask(ctx, func(context.Context) {
+		for _, b := range loop.bridges {
+			b.drift.push = false
+		}
+		loop.republish()
+	})
+}

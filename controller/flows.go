@@ -48,6 +48,7 @@ func (h *host) syncBridge(ctx context.Context, b *bridge) (int, error) {
 	case b.stage != stageOurs:
 		return 0, nil // its own business still, or no longer ours
 	}
+	h.digest(b)
 	var mods []wire.Mod
 	if !b.synced {
 		if h.settling.active() {
@@ -78,6 +79,7 @@ func (h *host) syncBridge(ctx context.Context, b *bridge) (int, error) {
 			}
 			continue
 		}
+		h.suspect(b, id, d)
 		mods = appendDelta(mods, d.delta, b.strangers)
 		done[id] = d
 	}
@@ -92,6 +94,7 @@ func (h *host) syncBridge(ctx context.Context, b *bridge) (int, error) {
 		return 0, err
 	}
 	h.did.bundle(b.name, mods)
+	b.drift.sending(mods)
 	h.env.metrics.flowMods.Add(float64(len(mods)))
 	for id, fs := range early {
 		b.installed[id] = slices.Concat(b.installed[id], fs)
@@ -109,6 +112,7 @@ func (h *host) syncBridge(ctx context.Context, b *bridge) (int, error) {
 			return len(mods), err
 		}
 	}
+	b.settle()
 	if len(mods) > 0 {
 		h.log.Info("flows", zap.String("bridge", b.name), zap.Int("mods", len(mods)), zap.Int("installed", b.count()))
 	}
@@ -119,6 +123,8 @@ func (h *host) syncBridge(ctx context.Context, b *bridge) (int, error) {
 func (h *host) installed(b *bridge, id uint32, d difference) {
 	delete(b.prepared, id)
 	delete(b.dirty, id)
+	b.drift.index.changed(id)
+	h.mended(b, id)
 	h.status.touch(b.nets[id])
 	if len(d.want) == 0 {
 		delete(b.installed, id)
@@ -126,7 +132,7 @@ func (h *host) installed(b *bridge, id uint32, d difference) {
 		delete(b.uses, id)
 		return
 	}
-	b.installed[id] = d.want
+	b.installed[id] = b.standing(id, d)
 	uses := make(map[uint32]struct{}, len(d.from.network.Tunnels))
 	for _, t := range d.from.network.Tunnels {
 		if !t.ReceiveOnly {
@@ -139,10 +145,14 @@ func (h *host) installed(b *bridge, id uint32, d difference) {
 // readBack learns what the switch holds. It returns what must be put back of
 // what others had before the bridge became ours.
 func (h *host) readBack(ctx context.Context, b *bridge) ([]wire.Mod, error) {
+	if err := h.beginReadBack(ctx, b); err != nil {
+		return nil, err
+	}
 	got, err := b.sess.Flows(ctx)
 	if err != nil {
 		return nil, err
 	}
+	strangers := b.strangers
 	b.installed = map[uint32][]flow.Flow{}
 	b.strangers = map[flow.Key]struct{}{}
 	b.virgin = true
@@ -160,6 +170,7 @@ func (h *host) readBack(ctx context.Context, b *bridge) ([]wire.Mod, error) {
 		b.dirty[id] = struct{}{}
 		b.virgin = false
 	}
+	b.endReadBack(got, strangers)
 	return h.strangersBack(b)
 }
 
@@ -172,7 +183,9 @@ func (h *host) sweep() {
 	h.nextSweep = time.Now().Add(h.env.sweepEvery)
 	h.complete = true
 	for _, b := range h.bridges {
-		b.synced = false
+		if b.rereads() {
+			b.synced = false
+		}
 	}
 }
 

@@ -71,6 +71,7 @@ type host struct {
 	watchers   sync.WaitGroup      // one goroutine a switch session, see watch
 	lastLocked bool
 	gate       gate
+	rows       rowDrift
 	did        *deeds // since a repair began; nil: nobody asks
 }
 
@@ -231,6 +232,9 @@ func (h *host) wait() time.Duration {
 		if left := b.retry.left(); left > 0 {
 			d = min(d, left)
 		}
+		if left := b.drift.fights.left(time.Now()); left > 0 {
+			d = min(d, left)
+		}
 		if !b.releaseBy.IsZero() {
 			d = min(d, max(time.Until(b.releaseBy), time.Millisecond))
 		}
@@ -377,6 +381,7 @@ func (h *host) takeRows(ctx context.Context) error {
 	if changes.Open {
 		h.health.config(h.att.db.Open.CurCfg, h.att.db.Open.NextCfg)
 	}
+	h.rowsFound(changes)
 	h.mark(changes)
 	if h.leaver {
 		if h.facts.SystemID == "" {
@@ -406,6 +411,7 @@ func (h *host) locked() bool {
 		if got {
 			h.log.Info("lock held: this controller writes")
 			h.complete = true
+			h.mistrust()
 		} else {
 			h.log.Warn("lock lost: another controller writes")
 		}

@@ -18,6 +18,9 @@ type metrics struct {
 	flowMods          prometheus.Counter
 	bundleErrors      prometheus.Counter
 	refused           prometheus.Counter
+	drift             *prometheus.CounterVec
+	driftRepaired     prometheus.Counter
+	driftLeft         prometheus.Counter
 }
 
 func newMetrics(c *Controller) *metrics {
@@ -36,6 +39,7 @@ func newMetrics(c *Controller) *metrics {
 		bundleErrors:      counter("openflow_bundle_errors_total", "Read-backs and bundles that failed."),
 		refused:           counter("openflow_refused_total", "Times that a network's flows were not sent because they would have broken isolation or made a loop."),
 	}
+	m.driftCounters(c.switches.Counters())
 	m.registry.MustRegister(m.reconcile, m.transactions, m.transactionErrors, m.flowMods, m.bundleErrors, m.refused, &gauges{c: c})
 	return m
 }

@@ -41,7 +41,11 @@ func (d *deeds) bundle(bridge string, mods []wire.Mod) {
 // back, so that what the loop takes for installed is what is there. Then it
 // looks again, and what is no longer found counts as repaired.
 func (a *hostAudit) repair(ctx context.Context) {
-	if !slices.ContainsFunc(a.findings, func(f audit.Finding) bool { return f.Mendable() }) {
+	var forgiven bool // flows that have been left to another program are ours again
+	if a.loop != nil {
+		a.loop.ask(ctx, func(context.Context) { forgiven = a.loop.forgive() })
+	}
+	if !forgiven && !slices.ContainsFunc(a.findings, func(f audit.Finding) bool { return f.Mendable() }) {
 		return
 	}
 	why := a.bringInLine(ctx)

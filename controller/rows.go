@@ -277,7 +277,10 @@ func (h *host) transact(ctx context.Context, p plan.Plan, l look) bool {
 	}
 	h.noteErrors(l, errs)
 	if len(batches) > 0 {
-		if err := h.takeRows(ctx); err != nil {
+		h.rows.ours = true
+		err := h.takeRows(ctx)
+		h.rows.ours = false
+		if err != nil {
 			h.att.sess.Close()
 			h.detach(err.Error())
 			return true
@@ -299,6 +302,7 @@ func (h *host) transact(ctx context.Context, p plan.Plan, l look) bool {
 		h.observe()
 		h.surveyBridges()
 	}
+	h.rowsMended(l, errs)
 	if h.retry.ready() {
 		h.retry = backoff{}
 	}

@@ -223,6 +223,7 @@ func (h *host) bridgeStatus(b *bridge) api.TopologyBridge {
 	if b.dpid == 0 {
 		t.DPID = ""
 	}
+	t.Watched = b.watchedText()
 	for _, n := range b.want {
 		t.FlowsWanted += n
 	}
@@ -233,6 +234,8 @@ func (h *host) bridgeStatus(b *bridge) api.TopologyBridge {
 		t.Error = b.flowErr
 	case len(b.guarded.refused) > 0:
 		t.Error = b.guarded.text()
+	default:
+		t.Error = b.complaint(nil)
 	}
 	return t
 }
@@ -259,6 +262,12 @@ func (h *host) networkStatus(on *topology.OnHost) networkStatus {
 	if b := h.bridges[on.Bridge]; b != nil && b.guarded.refused[on.Net.ID] != "" {
 		n.refused = true
 		n.problems = append(n.problems, b.guarded.refused[on.Net.ID])
+	}
+	if b := h.bridges[on.Bridge]; b != nil {
+		if text := b.complaint(&on.Net.ID); text != "" {
+			n.inSync = false
+			n.problems = append(n.problems, text)
+		}
 	}
 	if name := h.carrierOf(on); name != "" {
 		blame = append(blame, h.rowErrors[name]...)

@@ -11,8 +11,9 @@ import (
 
 func newAuditCommand(g *globals) *cobra.Command {
 	var req api.AuditRequest
+	var past auditHistory
 	cmd := &cobra.Command{
-		Use:   "audit [--network N] [--host H] [--repair] [--dry-run] [--foreign]",
+		Use:   "audit [--network N] [--host H] [--repair] [--dry-run] [--foreign] [--history [--since T]]",
 		Short: "Compare what is wanted with what the switches hold now, and mend it",
 		Long: `Reads the rows and flows of the switches back and compares them with what is
 wanted. Each finding says first what follows from it. Lines that begin with "-"
@@ -24,6 +25,9 @@ looked at again; with --dry-run the transaction and the bundles are shown, and
 nothing is changed. Other programs' flows are never touched. Where one takes
 frames from ours, the command that would remove it is shown.
 
+What others change of ours while ovsmesh serve looks on is mended at once. With
+--history nothing is looked at: what was changed and what became of it is listed.
+
 Exit code: 0 where all is as wanted, or is now; 2 where a complete look found
 differences that are left; 1 where the look was not complete or failed.`,
 		Example: `  ovsmesh audit
@@ -32,12 +36,16 @@ differences that are left; 1 where the look was not complete or failed.`,
   ovsmesh audit --repair
   ovsmesh audit --foreign                  # other programs' flows too
   ovsmesh audit -o wide                    # all findings, however many
+  ovsmesh audit --history --since 1h       # what others have changed
   ovsmesh audit >/dev/null || echo "exit code $?"`,
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if req.DryRun && !req.Repair {
 				return errors.New("--dry-run is for --repair: without it an audit changes nothing")
+			}
+			if past.on || past.since != "" {
+				return past.run(cmd, g, req)
 			}
 			report, err := g.client().Audit(cmd.Context(), req)
 			if err != nil {
@@ -52,6 +60,7 @@ differences that are left; 1 where the look was not complete or failed.`,
 	flags.BoolVar(&req.Repair, "repair", false, "put right what is off of ours, on all hosts that are looked at")
 	flags.BoolVar(&req.DryRun, "dry-run", false, "with --repair: only show what would be done")
 	flags.BoolVar(&req.Foreign, "foreign", false, "list other programs' flows too; they are never touched")
+	past.flags(flags)
 	cmd.RegisterFlagCompletionFunc("network", g.completeNames(api.KindNetworks))
 	cmd.RegisterFlagCompletionFunc("host", g.completeNames(api.KindHosts))
 	return cmd

@@ -30,6 +30,10 @@ const (
 	// EventProblem: something can't be done (appeared), or no longer so (gone);
 	// Error is the text that the topology shows.
 	EventProblem = "problem"
+	// EventDrift: somebody else has changed Count rows or flows of ours; Error says
+	// what. They are as wanted again (repaired), or are left as they are for a
+	// while, because that has happened again and again (left-alone).
+	EventDrift = "drift"
 	// EventReset: events were lost to this reader, or it has come from before
 	// the oldest that is kept: it must read anew what it wants to know. It is
 	// never stored, and has the number of the newest event.
@@ -48,6 +52,8 @@ const (
 	EventSyncing      = "syncing"
 	EventAppeared     = "appeared"
 	EventGone         = "gone"
+	EventRepaired     = "repaired"
+	EventLeftAlone    = "left-alone"
 )
 
 // Event is one thing that became true. Fields that say nothing are left out.
@@ -63,6 +69,7 @@ type Event struct {
 	State      string          `json:"state,omitempty"`
 	Was        string          `json:"was,omitempty"`
 	Error      string          `json:"error,omitempty"`
+	Count      int             `json:"count,omitempty"`
 	Generation uint64          `json:"generation,omitempty"`
 	Items      []topology.Item `json:"items,omitempty"`   // what changed, the first EventItems
 	Omitted    int             `json:"omitted,omitempty"` // how many items more

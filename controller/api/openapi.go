@@ -213,6 +213,9 @@ func describeParameter(name, in string, required bool) parameter {
 	case "view":
 		p.Description = "want: what ovsmesh wants there; got: what the switch holds; diff: where these differ. Left out: got."
 		p.Schema.Enum = []string{ViewWant, ViewGot, ViewDiff}
+	case "since":
+		p.Description = "Only what was noticed at this time or later, RFC 3339."
+		p.Schema = &schema{Type: "string"}
 	case "rows":
 		p.Description = "With what is on each connected host's bridges."
 		p.Schema = &schema{Type: "boolean"}
@@ -264,13 +267,17 @@ func words(field string) []string {
 	case "TraceReport.tables":
 		return []string{TraceGot, TraceWant, TraceDump}
 	case "Event.kind":
-		return []string{EventHost, EventBridge, EventMember, EventTunnel, EventSync, EventChange, EventProblem, EventReset}
+		return []string{EventHost, EventBridge, EventMember, EventTunnel, EventSync, EventChange, EventProblem, EventDrift, EventReset}
 	case "Event.state", "Event.was":
 		return slices.Concat([]string{TunnelUp, TunnelPending, TunnelDown, TunnelUnreachable},
 			[]string{EventConnected, EventDisconnected, EventReleased, EventJoined, EventLeft, EventRemoved},
-			[]string{EventInSync, EventSyncing, EventAppeared, EventGone})
+			[]string{EventInSync, EventSyncing, EventAppeared, EventGone, EventRepaired, EventLeftAlone})
 	case "TopologyHost.health", "HostStatus.health":
 		return []string{HealthOK, HealthSlow, HealthStuck, HealthUnreachable, ""}
+	case "TopologyBridge.watched":
+		return []string{WatchedPush, WatchedPoll}
+	case "HistoryEntry.by":
+		return []string{ByPush, BySweep, ByDatabase}
 	case "FlowList.view":
 		return []string{ViewWant, ViewGot, ViewDiff}
 	case "FlowEntry.sign":

@@ -72,6 +72,7 @@ func meanings() map[string]string {
 
 		"Event":            "One thing that became true; the data of a server-sent event whose name is the kind. What a host, a bridge or a network is now, and was before, is in state and was.",
 		"Event.bridge":     "The bridge that it is about.",
+		"Event.count":      "Of a drift: how many rows or flows were other than wanted.",
 		"Event.error":      "Why, in plain words; of a problem its text.",
 		"Event.generation": "Of a change: the number that apply has returned.",
 		"Event.host":       "The host that it is about, or on which it is so.",
@@ -84,6 +85,7 @@ func meanings() map[string]string {
 			"sync: what is wanted on a host, or of one network there, is on its switches or is not yet. " +
 			"change: the spec has changed, or a host has registered. " +
 			"problem: something can't be done, or no longer so. " +
+			"drift: somebody else has changed rows or flows of ours; they are as wanted again, or are left as they are for a while. " +
 			"reset: events are lost to this reader, who must read anew what it wants to know.",
 		"Event.network": "The network that it is about; left out where it is about a whole host.",
 		"Event.omitted": "Of a change: how many items more there are.",
@@ -137,6 +139,25 @@ func meanings() map[string]string {
 		"HostFacts.localIP":    "other_config:local_ip.",
 		"HostFacts.peerAddr":   "Where its OVSDB connection comes from.",
 		"HostFacts.systemID":   "external_ids:system-id.",
+
+		"History":         "What others have changed of ours.",
+		"History.dropped": "How many older entries are no longer kept.",
+		"History.entries": "What was noticed, the oldest first.",
+
+		"HistoryEntry":            "One difference that others have made.",
+		"HistoryEntry.bridge":     "The bridge that it was on.",
+		"HistoryEntry.by":         "How it was noticed. push: the switch told of it; sweep: its flows were read back; database: the host's database told of it.",
+		"HistoryEntry.effect":     "What followed from it, in plain words.",
+		"HistoryEntry.got":        "What there was instead; empty where nothing was.",
+		"HistoryEntry.host":       "The host that it was on.",
+		"HistoryEntry.kind":       "What sort of difference, as an audit calls it.",
+		"HistoryEntry.more":       "How many more there were of the same network at the same moment that are not listed.",
+		"HistoryEntry.network":    "The network that it concerns; empty where it concerns all of the bridge.",
+		"HistoryEntry.note":       "Why it was not put right.",
+		"HistoryEntry.repaired":   "It is as wanted again.",
+		"HistoryEntry.repairedAt": "Since when, RFC 3339 in UTC.",
+		"HistoryEntry.time":       "When it was noticed, RFC 3339 in UTC.",
+		"HistoryEntry.want":       "What was there before; empty where nothing is wanted.",
 
 		"HostObject":        "A host with what became of it.",
 		"HostObject.status": "What is known of it now.",
@@ -342,6 +363,7 @@ func meanings() map[string]string {
 		"TopologyBridge.flowsInstalled": "Flows of ours that its switch holds.",
 		"TopologyBridge.flowsWanted":    "Flows that it should hold.",
 		"TopologyBridge.name":           "Its name.",
+		"TopologyBridge.watched":        "How changes that others make of its flows are noticed. push: its switch tells of them; poll: they are read back once in a while.",
 
 		"TopologyHost":                    "A host as it is.",
 		"TopologyHost.bridges":            "Its managed bridges.",

@@ -57,6 +57,8 @@ func (s *Server) table() []route {
 			about: operation{id: "topology", summary: "Every network's mesh and every host, as they are", answer: Topology{}, trouble: work}},
 		{method: "GET", path: "/v1/audit", query: "network host foreign", serve: s.audit,
 			about: operation{id: "audit", summary: "Compare what is wanted with what the switches hold now", answer: AuditReport{}, trouble: work}},
+		{method: "GET", path: "/v1/audit/history", query: "network host since", serve: s.history,
+			about: operation{id: "history", summary: "What others have changed of ours, and what became of it", answer: History{}, trouble: work}},
 		{method: "POST", path: "/v1/audit", query: "network host foreign dryRun", serve: s.repair,
 			about: operation{id: "repair", summary: "The same, put right what is off of ours, and look again", answer: AuditReport{}, trouble: work}},
 		{method: "GET", path: "/v1/flows/{host}/{bridge}", query: "view network foreign", serve: s.flows,

@@ -25,6 +25,7 @@ type Backend interface {
 	Objects(ctx context.Context, kind, name string) (Objects, error)
 	Topology(context.Context, TopologyFilter) (Topology, error)
 	Audit(context.Context, AuditRequest) (AuditReport, error)
+	AuditHistory(context.Context, HistoryRequest) (History, error)
 	Flows(context.Context, FlowsRequest) (FlowList, error)
 	Trace(context.Context, TraceRequest) (TraceReport, error)
 	Export(context.Context) (topology.Spec, error)

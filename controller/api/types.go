@@ -165,6 +165,7 @@ type TopologyBridge struct {
 	Connected      bool   `json:"connected"` // its OpenFlow connection
 	FlowsWanted    int    `json:"flowsWanted"`
 	FlowsInstalled int    `json:"flowsInstalled"`
+	Watched        string `json:"watched,omitempty"` // how changes that others make of its flows are noticed; left out while it is not connected
 	Error          string `json:"error,omitempty"`
 }
 

@@ -1,0 +1,340 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.uber.org/zap"
+
+	"ovsmesh/controller/api"
+	"ovsmesh/openflow"
+	"ovsmesh/openflow/flow"
+	"ovsmesh/openflow/pipeline"
+	"ovsmesh/openflow/wire"
+)
+
+// driftGap is how long changes that others make are collected before they are
+// looked at: a burst is mended by few bundles.
+const driftGap = 10 * time.Millisecond
+
+// pushedSweeps is how many sweeps a switch that tells of its changes is not read
+// back in: what it tells leaves out no more than the flags of a flow.
+const pushedSweeps = 10
+
+// drift is what a bridge's loop knows of changes that others make of its flows.
+//
+//	switch ──flow monitor──► digest ─┐ bridge.installed is what the switch holds,
+//	                                 ├─► the network is dirty, and is brought in
+//	sweep ───all flows───► readBack ─┘ line as ever
+//
+// The zero value is ready.
+type drift struct {
+	watched *openflow.Session // the one that was asked to tell
+	push    bool              // and does
+	settled *openflow.Session // the one over which all was in line, as far as is known
+	sweeps  int               // since the switch was read back
+
+	sent    []wire.Mod // of the last bundle, until it is known what happened before it
+	bundles int        // sent since the last look at what was told
+
+	before  map[uint32][]flow.Flow // what the switch held, by network, before it was read back; nil where that is not known
+	foreign map[flow.Key]flow.Flow // others' flows that were found in the place of ours then
+
+	waiting map[flow.Key]uint32   // flows that are wanted where others' stand, by network
+	open    map[uint32]*open      // what was found and is not mended, by network
+	claims  map[flow.Key]struct{} // flows of ours that are to be put back whatever stands in their place
+	index   flowIndex
+	fights  fights
+}
+
+// watchFlows asks the switch, once a session, to tell of changes. A switch that
+// can't is read back once in a while.
+func (h *host) watchFlows(ctx context.Context, b *bridge) error {
+	d := &b.drift
+	if d.watched == b.sess {
+		return nil
+	}
+	err := b.sess.Watch(ctx)
+	if err != nil && !errors.Is(err, openflow.ErrNotWatched) {
+		return err
+	}
+	d.watched, d.push = b.sess, err == nil
+	if err != nil {
+		h.log.Info("flows are polled", zap.String("bridge", b.name), zap.Duration("every", h.env.sweepEvery), zap.Error(err))
+		return nil
+	}
+	s := b.sess
+	h.watchers.Go(func() {
+		for {
+			select {
+			case <-s.FlowsChanged():
+			case <-s.Done():
+				return
+			}
+			select {
+			case <-time.After(driftGap):
+				h.wake()
+			case <-s.Done():
+				return
+			}
+		}
+	})
+	return nil
+}
+
+// pushed reports whether the bridge's switch tells of changes.
+func (b *bridge) pushed() bool { return b.sess != nil && b.drift.watched == b.sess && b.drift.push }
+
+// watchedText says how changes of a bridge's flows are noticed, "" while it is
+// not known.
+func (b *bridge) watchedText() string {
+	switch {
+	case b.sess == nil || b.drift.watched != b.sess:
+		return ""
+	case b.drift.push:
+		return api.WatchedPush
+	}
+	return api.WatchedPoll
+}
+
+// rereads reports whether a sweep is to read the bridge's switch back.
+func (b *bridge) rereads() bool {
+	b.drift.sweeps++
+	return !b.pushed() || b.drift.sweeps >= pushedSweeps
+}
+
+// mistrust forgets what is known of the switches: another controller has been
+// writing.
+func (h *host) mistrust() {
+	for _, b := range h.bridges {
+		b.synced = false
+		b.drift.settled = nil
+	}
+}
+
+// digest takes over what the switch has told of changes. It costs what has
+// changed, and for networks of ours that are concerned, what these have.
+func (h *host) digest(b *bridge) {
+	d := &b.drift
+	h.resume(b)
+	if !b.pushed() || !b.synced {
+		return // all is going to be read
+	}
+	c := b.sess.TakeFlows()
+	sent, bundles := d.sent, d.bundles
+	d.sent, d.bundles = nil, 0
+	if len(c.Updates) == 0 && !c.Lost {
+		return
+	}
+	if c.Lost || c.Own > 0 && bundles != 1 {
+		b.synced = false
+		return
+	}
+	before := c.Own
+	if before < 0 && bundles > 0 { // it has changed nothing, or the switch does not tell
+		before = len(c.Updates)
+	}
+	var over map[flow.Key]struct{} // what our bundle has made of these came later
+	if before > 0 {
+		over = make(map[flow.Key]struct{}, len(sent))
+		for _, m := range sent {
+			over[m.Flow.Key()] = struct{}{}
+		}
+	}
+	e := edits{b: b, networks: map[uint32]*edit{}, foreign: map[flow.Key]flow.Flow{}}
+	for i := range c.Updates {
+		k := c.Updates[i].Flow.Key()
+		if _, ours := over[k]; ours && i < before {
+			if c.Own < 0 { // before or after: who knows
+				b.synced = false
+				return
+			}
+			continue
+		}
+		e.update(k, &c.Updates[i])
+	}
+	h.take(b, &e)
+}
+
+// take makes what was told what the bridge holds.
+func (h *host) take(b *bridge, e *edits) {
+	for id, n := range e.networks {
+		now, keys := n.result()
+		if len(keys) == 0 {
+			continue
+		}
+		b.installed[id] = now
+		b.dirty[id] = struct{}{}
+		b.drift.index.changed(id)
+		h.status.touch(b.nets[id])
+		h.found(b, id, difference{want: n.old, have: now}, keys, e.foreign, api.ByPush)
+	}
+}
+
+// resume gives fights over whose time is up another chance.
+func (h *host) resume(b *bridge) {
+	for _, f := range b.drift.fights.due(time.Now()) {
+		delete(b.strangers, f.key)
+		b.drift.claim(f.key)
+		b.dirty[f.network] = struct{}{}
+		b.drift.opened(f.network).again(f.entry)
+		h.status.touch(b.nets[f.network])
+	}
+}
+
+// forgive does so for all fights at once, because somebody who has ended them
+// says so. It reports whether there were any.
+func (h *host) forgive() bool {
+	any := false
+	for _, b := range h.bridges {
+		any = any || len(b.drift.fights.held) > 0
+		b.drift.fights.forgive()
+		h.resume(b)
+	}
+	return any
+}
+
+func (d *drift) claim(k flow.Key) {
+	if d.claims == nil {
+		d.claims = map[flow.Key]struct{}{}
+	}
+	d.claims[k] = struct{}{}
+}
+
+// beginReadBack is called before a switch is read back: what was told before no
+// longer counts.
+func (h *host) beginReadBack(ctx context.Context, b *bridge) error {
+	d := &b.drift
+	if b.wanted() {
+		if err := h.watchFlows(ctx, b); err != nil {
+			return err
+		}
+	}
+	b.sess.TakeFlows()
+	d.sent, d.bundles, d.sweeps = nil, 0, 0
+	d.before = nil
+	if d.settled == b.sess {
+		d.before = b.installed
+	}
+	d.settled = nil
+	return nil
+}
+
+// endReadBack is called when the switch has been read back; strangers are what
+// was known of them before. A flow that has come in the place of one of ours is
+// no stranger's: ours was there first.
+func (b *bridge) endReadBack(got []flow.Flow, strangers map[flow.Key]struct{}) {
+	d := &b.drift
+	d.index, d.waiting, d.foreign = flowIndex{}, nil, map[flow.Key]flow.Flow{}
+	if len(d.before) > 0 {
+		var were flowIndex
+		for i := range got {
+			f := &got[i]
+			if pipeline.Owned(f.Cookie) {
+				continue
+			}
+			k := f.Key()
+			if _, old := strangers[k]; old {
+				continue
+			}
+			if id, ours := were.network(d.before, k); ours && holds(d.before[id], k) {
+				delete(b.strangers, k)
+				d.foreign[k] = *f
+			}
+		}
+	}
+	for k := range d.claims {
+		delete(b.strangers, k)
+	}
+	for k := range d.fights.held {
+		b.strangers[k] = struct{}{}
+	}
+}
+
+// suspect records what a network lacks now that the switch has been read back,
+// unless that is because other flows are wanted than were there before.
+func (h *host) suspect(b *bridge, id uint32, d difference) {
+	if b.drift.before == nil || d.delta.Empty() {
+		return
+	}
+	if len(b.without(flow.Diff(d.want, b.drift.before[id]))) > 0 {
+		return
+	}
+	h.found(b, id, d, b.without(d.delta), b.drift.foreign, api.BySweep)
+}
+
+// without returns the keys of a difference, save those that are not to be
+// touched.
+func (b *bridge) without(d flow.Delta) (keys []flow.Key) {
+	for _, list := range [][]flow.Flow{d.Add, d.Modify, d.Delete} {
+		for i := range list {
+			if k := list[i].Key(); !b.isStranger(k) {
+				keys = append(keys, k)
+			}
+		}
+	}
+	return keys
+}
+
+// sending notes a bundle that the switch has taken.
+func (d *drift) sending(mods []wire.Mod) {
+	if len(mods) > 0 && d.push {
+		d.sent = mods
+		d.bundles++
+	}
+}
+
+// settle notes that all was in line at the end of a look.
+func (b *bridge) settle() {
+	b.drift.settled = b.sess
+	b.drift.before, b.drift.foreign, b.drift.claims = nil, nil, nil
+}
+
+// standing returns what a switch holds of a network once a difference has been
+// sent to it, but for what must not be touched there. Where that is not all that
+// is wanted, it is noted for the day when it may.
+func (b *bridge) standing(id uint32, d difference) []flow.Flow {
+	if len(b.strangers) == 0 {
+		return d.want
+	}
+	stays := map[flow.Key]*flow.Flow{} // nil: it is not there
+	for _, list := range [][]flow.Flow{d.delta.Add, d.delta.Modify, d.delta.Delete} {
+		for i := range list {
+			if k := list[i].Key(); b.isStranger(k) {
+				stays[k] = nil
+			}
+		}
+	}
+	if len(stays) == 0 {
+		return d.want
+	}
+	for i := range d.have {
+		k := d.have[i].Key()
+		if _, ok := stays[k]; ok {
+			stays[k] = &d.have[i]
+		}
+	}
+	now := make([]flow.Flow, 0, len(d.want))
+	for i := range d.want {
+		if _, ok := stays[d.want[i].Key()]; !ok {
+			now = append(now, d.want[i])
+		}
+	}
+	for k, f := range stays {
+		if f != nil {
+			now = append(now, *f)
+			continue
+		}
+		if b.drift.waiting == nil {
+			b.drift.waiting = map[flow.Key]uint32{}
+		}
+		b.drift.waiting[k] = id
+	}
+	return now
+}
+
+func (b *bridge) isStranger(k flow.Key) bool {
+	_, is := b.strangers[k]
+	return is
+}
