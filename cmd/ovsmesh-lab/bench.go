@@ -68,7 +68,7 @@ docs/performance.md says more.`,
 }
 
 func (b *bench) run(ctx context.Context) error {
-	controller.TuneMemory() // as ovsmesh serve does
+	defer controller.TuneMemory()() // as ovsmesh serve does
 	if b.profile != "" {
 		f, err := os.Create(b.profile)
 		if err != nil {

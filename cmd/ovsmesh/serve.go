@@ -65,7 +65,7 @@ func serve(ctx context.Context, cfg *config) (err error) {
 	if err != nil {
 		return err
 	}
-	controller.TuneMemory()
+	defer controller.TuneMemory()()
 	defer log.Sync() // stderr can't always be synced; there is nobody left to tell
 	token, err := readToken(cfg.APITokenFile)
 	if err != nil {
