@@ -48,13 +48,10 @@ func (g *Gate) Check(n *Network) []Breach {
 	for i := range n.Flows {
 		f := &n.Flows[i]
 		for len(rest) > 0 && rest[0].Table <= f.Table {
-			g.flow(&rest[0])
+			g.flow(&rest[0], true)
 			rest = rest[1:]
 		}
-		g.flow(f)
-	}
-	for i := range rest {
-		g.flow(&rest[i])
+		g.flow(f, false)
 	}
 	if n.Alone && !n.Protected {
 		g.echoes()
@@ -62,30 +59,38 @@ func (g *Gate) Check(n *Network) []Breach {
 	return g.breaches
 }
 
-// flow looks at the frames that may meet f, and at what becomes of them.
-func (g *Gate) flow(f *flow.Flow) {
-	if len(f.Actions) == 0 {
-		return
-	}
+// flow looks at the frames that may meet f, and at what becomes of them. Flows of
+// the base may meet everybody's.
+func (g *Gate) flow(f *flow.Flow, base bool) {
 	r := read(f.Match)
+	from := origin(0)
 	if f.Table == 0 {
 		if r.metadata&r.mask == 0 { // which nobody has written yet
-			g.act(f, &r, g.entering(f, &r), true)
+			from = g.entering(f, &r)
 		}
-		return
+	} else {
+		from = g.reaching(f, &r)
 	}
-	from, only := origin(0), g.within(&r)
+	if from&elsewhere != 0 && !base && !g.n.Alone {
+		g.breach(Isolation, f, "takes %s", from)
+	}
+	if from != 0 && len(f.Actions) > 0 {
+		g.act(f, &r, from, f.Table == 0)
+	}
+}
+
+// reaching returns the frames that may meet a flow of a later table.
+func (g *Gate) reaching(f *flow.Flow, r *reading) origin {
+	from, only := origin(0), g.within(r)
 	for i := range g.states {
-		if s := &g.states[i]; s.table == f.Table && s.meets(&r) {
+		if s := &g.states[i]; s.table == f.Table && s.meets(r) {
 			from |= s.from & only
 		}
 	}
 	if !r.pins(g.n.ID) && !g.n.Alone {
 		from |= elsewhere & only
 	}
-	if from != 0 {
-		g.act(f, &r, from, false)
-	}
+	return from
 }
 
 // entering returns the frames that may meet a flow of table 0.

@@ -1,0 +1,216 @@
+package verify
+
+import (
+	"fmt"
+
+	"ovsmesh/openflow/flow"
+	"ovsmesh/openflow/forward"
+	"ovsmesh/openflow/trace"
+)
+
+// compare holds a frame's way against what was expected; may says whether its
+// sender may send it.
+func (c *checker) compare(from trace.Place, p *probe, t *trace.Trace, want map[arrival]int, may bool) {
+	if !c.sure(t) {
+		return
+	}
+	k := kindOf(&p.frame)
+	got := map[arrival]int{}
+	by := map[arrival]*trace.Hop{}    // that delivered it
+	flows := map[arrival]*flow.Flow{} // likewise
+	bad := false
+	for _, h := range t.Hops {
+		for i, e := range h.Ends {
+			out := &h.Result.Outputs[i]
+			if c.strays(from, p, h, &e, out) {
+				bad = true
+				continue
+			}
+			to := c.arrived(h, &e)
+			if to == nil {
+				continue
+			}
+			if e.Kind == trace.EndAnswer && !c.answers(p, out) {
+				c.violated(Answers, from, p, h.Host, h.Bridge, flowOf(h, out), "is answered wrongly: "+fieldsOf(&out.Frame))
+				bad = true
+			}
+			a := arrival{to, hw(&out.Frame, flow.EthDst), hw(&out.Frame, flow.EthSrc)}
+			got[a]++
+			by[a], flows[a] = h, flowOf(h, out)
+		}
+	}
+	if bad || c.carriedAway(from, p, t, &k, want) {
+		return // what follows from it is not told as well
+	}
+	invariant := invariantOf(&k, may)
+	for a, n := range got {
+		if n <= want[a] {
+			continue
+		}
+		effect := "arrives at " + a.at.Name + ", which must not get it"
+		if _, expected := want[a]; expected {
+			effect = fmt.Sprintf("arrives %d times at %s", n, a.at.Name)
+		} else if c.otherwise(want, a) {
+			effect = "arrives at " + a.at.Name + " with other addresses"
+		}
+		c.violated(invariant, from, p, by[a].Host, by[a].Bridge, flows[a], effect)
+	}
+	c.missing(from, p, t, invariant, want, got)
+}
+
+// answers reports whether a frame that came back is the right answer to the ARP
+// request that was sent, RFC 826.
+func (c *checker) answers(p *probe, out *forward.Output) bool {
+	ask, got := &p.frame, &out.Frame
+	k := kindOf(ask)
+	mac, known := c.Known[k.tpa]
+	return k.request && known && number(got.Get(flow.EthType)) == etherARP && number(got.Get(flow.ARPOp)) == 2 &&
+		hw(got, flow.EthSrc) == mac && hw(got, flow.ARPSHA) == mac && got.Get(flow.ARPSPA) == ask.Get(flow.ARPTPA) &&
+		got.Get(flow.ARPTHA) == ask.Get(flow.ARPSHA) && got.Get(flow.ARPTPA) == ask.Get(flow.ARPSPA)
+}
+
+// carriedAway notes broadcast that leaves by a tunnel although no tunnel carries
+// any: that the other end drops it does not spare the underlay.
+func (c *checker) carriedAway(from trace.Place, p *probe, t *trace.Trace, k *kind, want map[arrival]int) bool {
+	at := c.at[from]
+	if at == nil || !c.DropBroadcast || !k.group || k.request || k.solicits || remote(want, at) > 0 || c.carried(at.services(), services{}, k) {
+		return false
+	}
+	h := t.Hops[0]
+	for i, e := range h.Ends {
+		if e.Port != nil && e.Port.Kind == trace.KindTunnel {
+			c.violated(Broadcast, from, p, h.Host, h.Bridge, flowOf(h, &h.Result.Outputs[i]), "leaves by tunnel "+e.Port.Name+", which carries no broadcast")
+			return true
+		}
+	}
+	return false
+}
+
+// otherwise reports whether a frame of other addresses was to arrive there.
+func (c *checker) otherwise(want map[arrival]int, a arrival) bool {
+	for w := range want {
+		if w.at == a.at {
+			return true
+		}
+	}
+	return false
+}
+
+// missing notes who did not get a frame, once for each host.
+func (c *checker) missing(from trace.Place, p *probe, t *trace.Trace, invariant Invariant, want, got map[arrival]int) {
+	lacks := map[*Member][]*place{}
+	for a := range want {
+		if got[a] == 0 {
+			lacks[a.at.member] = append(lacks[a.at.member], a.at)
+		}
+	}
+	for member, list := range lacks {
+		h := t.Hops[0]
+		for _, o := range t.Hops {
+			if o.Host == member.Host && o.Bridge == member.Bridge {
+				h = o
+				break
+			}
+		}
+		var f *flow.Flow
+		if n := len(h.Result.Steps); n > 0 {
+			f = h.Result.Steps[n-1].Flow
+		}
+		effect := "does not arrive at " + names(list)
+		if f == nil {
+			effect += ": no flow takes it"
+			if n := len(h.Result.Steps); n > 0 {
+				effect += fmt.Sprintf(" in table %d", h.Result.Steps[n-1].Table)
+			}
+		}
+		c.violated(invariant, from, p, h.Host, h.Bridge, f, effect)
+	}
+}
+
+// invariantOf returns what an arrival that is wrong breaks.
+func invariantOf(k *kind, may bool) Invariant {
+	switch {
+	case !may:
+		return PortSecurity
+	case k.request || k.solicits:
+		return Answers
+	case k.group:
+		return Broadcast
+	}
+	return Unicast
+}
+
+// sure reports whether every bridge on the way could be looked at.
+func (c *checker) sure(t *trace.Trace) bool {
+	for _, h := range t.Hops {
+		if h.Err != nil {
+			c.unlooked(h.Host, h.Bridge, h.Err.Error())
+		}
+		for _, d := range h.Result.Doubts {
+			c.unlooked(h.Host, h.Bridge, d.Text)
+		}
+		for _, e := range h.Ends {
+			if e.Kind == trace.EndUnseen {
+				c.unlooked(e.Peer, "", e.Why)
+			}
+		}
+	}
+	return t.Sure()
+}
+
+// arrived returns to which machine an output went, nil if to none.
+func (c *checker) arrived(h *trace.Hop, e *trace.End) *place {
+	switch e.Kind {
+	case trace.EndDelivered, trace.EndAnswer:
+		return c.at[trace.Place{Host: h.Host, Bridge: h.Bridge, OFPort: e.Port.OFPort}]
+	case trace.EndExternal:
+		return c.external[e.Peer]
+	}
+	return nil
+}
+
+// strays notes an output that breaks isolation or goes from tunnel to tunnel.
+func (c *checker) strays(from trace.Place, p *probe, h *trace.Hop, e *trace.End, out *forward.Output) bool {
+	say := func(v Invariant, effect string) bool {
+		c.violated(v, from, p, h.Host, h.Bridge, flowOf(h, out), effect)
+		return true
+	}
+	if e.Port == nil && c.Learning && e.Kind != trace.EndController {
+		return false // NORMAL floods to the host's own ports, too
+	}
+	if e.Port == nil {
+		if e.Kind == trace.EndController {
+			return say(Isolation, "goes to a controller")
+		}
+		return say(Isolation, fmt.Sprintf("leaves %s of %s on port %d, which is not the network's", h.Bridge, h.Host, out.Port))
+	}
+	switch e.Port.Kind {
+	case trace.KindVIF:
+		if e.Port.Network != c.Name {
+			return say(Isolation, fmt.Sprintf("arrives at %s of network %s", e.Port.VIF, e.Port.Network))
+		}
+	case trace.KindTunnel:
+		switch {
+		case h.Port != nil && h.Port.Kind == trace.KindTunnel:
+			return say(NoLoop, fmt.Sprintf("comes to %s by tunnel %s and leaves by tunnel %s", h.Host, h.Port.Name, e.Port.Name))
+		case e.Port.Tunnel.KeyFlow && number(out.Frame.Get(flow.TunnelID)) != c.Key:
+			return say(Isolation, fmt.Sprintf("leaves %s by tunnel %s with key %d, which is another network's",
+				h.Host, e.Port.Name, number(out.Frame.Get(flow.TunnelID))))
+		case !e.Port.Tunnel.KeyFlow && e.Port.Network != c.Name:
+			return say(Isolation, fmt.Sprintf("leaves %s by tunnel %s of network %s", h.Host, e.Port.Name, e.Port.Network))
+		}
+	default:
+		if !c.Learning {
+			return say(Isolation, fmt.Sprintf("leaves %s of %s on port %s, which is not the network's", h.Bridge, h.Host, e.Port.Name))
+		}
+	}
+	return false
+}
+
+// flowOf returns the flow that sent an output.
+func flowOf(h *trace.Hop, out *forward.Output) *flow.Flow {
+	if out.Step < len(h.Result.Steps) {
+		return h.Result.Steps[out.Step].Flow
+	}
+	return nil
+}
