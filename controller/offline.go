@@ -17,7 +17,8 @@ import (
 // and those hosts works it out: what should be on every bridge, and which port
 // is what. It speaks with nobody. One goroutine owns it.
 type Offline struct {
-	hosts map[string]*OfflineHost
+	hosts    map[string]*OfflineHost
+	networks []string // names
 }
 
 // OfflineHost is one managed host. Its loop is never run.
@@ -46,6 +47,7 @@ func NewOffline(spec []topology.File, inv api.Inventory) (*Offline, error) {
 	}
 	for _, r := range intent.Networks() {
 		mesh.SetNetwork(r)
+		o.networks = append(o.networks, r.Name)
 	}
 	for _, r := range intent.Hosts() {
 		if left[r.Name] {
