@@ -47,11 +47,20 @@ func TestHealthVerdict(t *testing.T) {
 		{"configuration makes way", func(k *health) { k.came(well, 6, 9); k.behind = ago(8 * second); k.config(7, 9) }, api.HealthOK, nil, ""},
 		{"configured", func(k *health) { k.came(well, 6, 7); k.behind = ago(8 * second); k.config(7, 7) }, api.HealthOK, nil, ""},
 		{"bridge redials", func(k *health) { k.came(well, 7, 7); k.lost("br", errors.New("EOF")) }, api.HealthOK, nil, ""},
-		{"bridge away", func(k *health) { k.came(well, 7, 7); k.lost("br", errors.New("EOF")); k.switches["br"].lost = ago(4 * second) }, api.HealthSlow, []string{"bridge br has had no OpenFlow connection since", "for 4s: EOF"}, ""},
+		{"bridge away", func(k *health) {
+			k.came(well, 7, 7)
+			k.lost("br", errors.New("EOF"))
+			k.switches["br"].lost = ago(4 * second)
+		}, api.HealthSlow, []string{"bridge br has had no OpenFlow connection since", "for 4s: EOF"}, ""},
 		{"bridge gone", func(k *health) { k.came(well, 7, 7); k.lost("br", nil); k.switches["br"].lost = ago(15 * second) }, api.HealthStuck, []string{"for 15s"}, ": EOF"},
 		{"bridge never came", func(k *health) { k.came(well, 7, 7); k.awaits("br"); k.switches["br"].lost = ago(6 * second) }, api.HealthStuck, []string{"bridge br"}, ""},
 		{"bridge is expected anew", func(k *health) { k.came(well, 7, 7); k.dialled("br", well); k.awaits("br") }, api.HealthOK, nil, ""},
-		{"bridge is no longer ours", func(k *health) { k.came(well, 7, 7); k.lost("br", nil); k.switches["br"].lost = ago(time.Minute); k.drops("br") }, api.HealthOK, nil, ""},
+		{"bridge is no longer ours", func(k *health) {
+			k.came(well, 7, 7)
+			k.lost("br", nil)
+			k.switches["br"].lost = ago(time.Minute)
+			k.drops("br")
+		}, api.HealthOK, nil, ""},
 		{"the worst counts", func(k *health) { k.came(stillPulse{roundTrip: second}, 7, 7); k.dialled("br", owes(3*second)) }, api.HealthStuck, []string{"ovs-vswitchd"}, "took"},
 		{"away", func(k *health) { k.came(well, 7, 7); k.went("EOF") }, api.HealthUnreachable, []string{"not connected since", ": EOF"}, "answers"},
 		{"away, its switches are not", func(k *health) {

@@ -10,8 +10,8 @@ import (
 	"ovsmesh/topology"
 )
 
-// problemsShown is how many tunnels' errors a topology lists: one cause often
-// takes many down.
+// problemsShown is how many tunnels' errors a topology lists one by one: one cause
+// often takes many down.
 const problemsShown = 10
 
 // topologyProblems says what is wrong, hosts first since a tunnel's trouble is
@@ -25,7 +25,8 @@ func topologyProblems(top api.Topology) []string {
 			told[h.Name+": "+b.Error] = b.Error != ""
 		}
 	}
-	down := 0
+	var down []downEnd
+	all := 0
 	for _, n := range top.Networks {
 		for _, p := range n.Problems {
 			if !told[p] {
@@ -33,17 +34,55 @@ func topologyProblems(top api.Topology) []string {
 				told[p] = true
 			}
 		}
+		all += n.TunnelsDown
 		for _, e := range n.Tunnels {
-			if e.State != api.TunnelDown || told[e.From+": "+e.Error] {
+			if e.State != api.TunnelDown {
 				continue
 			}
-			if down++; down <= problemsShown {
-				out = append(out, fmt.Sprintf("%s: tunnel %s from %s to %s is down: %s", n.Name, e.Port, e.From, e.To, orDash(e.Error)))
+			if told[e.From+": "+e.Error] {
+				all--
+				continue
 			}
+			down = append(down, downEnd{n.Name, e})
 		}
 	}
-	if down > problemsShown {
-		out = append(out, fmt.Sprintf("%d more tunnel ends are down: see ovsmesh topology tunnels --down", down-problemsShown))
+	out = append(out, downProblems(down)...)
+	if all > len(down) {
+		out = append(out, count(all-len(down), "more tunnel end")+" down: see ovsmesh topology tunnels --down")
+	}
+	return out
+}
+
+// downEnd is a tunnel end that is down.
+type downEnd struct {
+	network string
+	api.Tunnel
+}
+
+// downProblems says which tunnel ends are down; of many, those of one network
+// together that have the same error or are on the same host.
+func downProblems(down []downEnd) []string {
+	type group struct{ network, from, err string }
+	size := map[group]int{}
+	for _, e := range down {
+		size[group{e.network, "", e.Error}]++
+		size[group{e.network, e.From, ""}]++
+	}
+	var out []string
+	said := map[group]bool{}
+	for _, e := range down {
+		alike, beside := group{e.network, "", e.Error}, group{e.network, e.From, ""}
+		switch {
+		case said[alike] || said[beside]:
+		case len(down) > problemsShown && size[alike] > 1 && size[alike] >= size[beside]:
+			said[alike] = true
+			out = append(out, fmt.Sprintf("%s: %s down: %s", e.network, count(size[alike], "tunnel end"), orDash(e.Error)))
+		case len(down) > problemsShown && size[beside] > 1:
+			said[beside] = true
+			out = append(out, fmt.Sprintf("%s: %s of %s down, the first, to %s: %s", e.network, count(size[beside], "tunnel end"), e.From, e.To, orDash(e.Error)))
+		default:
+			out = append(out, fmt.Sprintf("%s: tunnel %s from %s to %s is down: %s", e.network, e.Port, e.From, e.To, orDash(e.Error)))
+		}
 	}
 	return out
 }

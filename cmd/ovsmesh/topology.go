@@ -65,7 +65,7 @@ MTU of the underlay and of VMs, the networks' options, and every bridge.`,
 	cmd.RegisterFlagCompletionFunc("network", g.completeNames(api.KindNetworks))
 	cmd.RegisterFlagCompletionFunc("host", g.completeNames(api.KindHosts))
 	cmd.RegisterFlagCompletionFunc("tenant", g.completeTenants)
-	cmd.AddCommand(newTunnelsCommand(g, &req), newWatchCommand(g, &req))
+	cmd.AddCommand(newTunnelsCommand(g, &req), newMatrixCommand(g, &req), newGraphCommand(g, &req), newWatchCommand(g, &req))
 	for _, c := range cmd.Commands() {
 		c.DisableFlagsInUseLine = strings.Contains(c.Use, "--") // the line names them
 	}

@@ -46,7 +46,7 @@ func writeTables(w io.Writer, top api.Topology, o tables) error {
 	}
 	parts = append(parts, o.hosts(top.Hosts))
 	if o.wide {
-		parts = append(parts, o.cut(topologyBridges(top.Hosts), "bridge", "s", "use --host H or --limit 0"))
+		parts = append(parts, o.bridges(top.Hosts))
 	}
 	first := true
 	for _, p := range parts {
@@ -363,6 +363,19 @@ func connectedWord(kind string, connected bool) string {
 		return ""
 	}
 	return yesNo(connected)
+}
+
+// bridges is the table of bridges; of too many hosts, of bridges that don't work.
+func (o tables) bridges(hosts []api.TopologyHost) part {
+	if !o.cuts(len(hosts)) {
+		return part{table: topologyBridges(hosts)}
+	}
+	var bad []api.TopologyHost
+	for _, h := range hosts {
+		h.Bridges = slices.DeleteFunc(slices.Clone(h.Bridges), func(b api.TopologyBridge) bool { return b.Connected && b.Error == "" })
+		bad = append(bad, h)
+	}
+	return o.cut(topologyBridges(bad), "bridge", "s not as wanted", "use --host or --limit 0")
 }
 
 func topologyBridges(hosts []api.TopologyHost) *table {
