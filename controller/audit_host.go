@@ -72,9 +72,38 @@ func (l *hostLook) run(ctx context.Context, h *host) {
 			failed[why] = append(failed[why], name)
 		}
 	}
+	for i := range l.findings {
+		if f := &l.findings[i]; f.Note == "" {
+			f.Note = h.obstacle(f)
+		}
+	}
 	for _, why := range slices.Sorted(maps.Keys(failed)) {
 		l.unreachable(bridgesText(failed[why]) + ": " + why)
 	}
+}
+
+// obstacle says what is in the way of what a finding misses, as far as the loop
+// has met it; "" where nothing is known.
+func (h *host) obstacle(f *audit.Finding) string {
+	var texts []string
+	b := h.bridges[f.Bridge]
+	if b != nil {
+		texts = append(texts, b.problems...)
+	}
+	switch on := h.on[f.Network]; f.Kind {
+	case audit.MissingTunnel, audit.ChangedTunnel, audit.UnexpectedTunnel:
+		texts = append(texts, h.rowErrors[f.Network]...)
+	case audit.MissingFlow, audit.ChangedFlow, audit.MisplacedFlow, audit.UnexpectedFlow:
+		if b != nil && b.flowErr != "" {
+			texts = append(texts, b.flowErr)
+		}
+		if b != nil && on != nil && b.guarded.refused[on.Net.ID] != "" {
+			texts = append(texts, b.guarded.refused[on.Net.ID])
+		}
+	case audit.ShadowedFlow, audit.ForeignFlow, audit.TunnelError:
+		return ""
+	}
+	return strings.Join(texts, "; ")
 }
 
 // bridgesShown is how many bridges of a host are named that can't be looked at.

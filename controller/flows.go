@@ -175,10 +175,11 @@ func (h *host) readBack(ctx context.Context, b *bridge) ([]wire.Mod, error) {
 }
 
 // sweep makes the loop look at all rows and read every switch back once in a
-// while, so that what somebody changed of ours is put right.
-func (h *host) sweep() {
+// while, so that what somebody changed of ours is put right. It reports whether
+// it is time for that.
+func (h *host) sweep() bool {
 	if h.att == nil || time.Now().Before(h.nextSweep) {
-		return
+		return false
 	}
 	h.nextSweep = time.Now().Add(h.env.sweepEvery)
 	h.complete = true
@@ -187,6 +188,7 @@ func (h *host) sweep() {
 			b.synced = false
 		}
 	}
+	return true
 }
 
 // appendDelta adds the flow-mods of a difference, save those that would

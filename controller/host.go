@@ -312,7 +312,9 @@ func (h *host) reconcile(ctx context.Context) {
 		return
 	}
 	h.clearMark(ctx)
-	h.sweep()
+	if h.sweep() {
+		h.retryTunnels(ctx)
+	}
 	wrote := h.write(ctx)
 	for _, g := range []*grace{&h.routes, &h.bfd} {
 		for name := range g.due() {

@@ -6,8 +6,12 @@ import (
 	"slices"
 	"time"
 
+	"go.uber.org/zap"
+
 	"ovsmesh/openflow/audit"
 	"ovsmesh/openflow/wire"
+	"ovsmesh/ovsdb/plan"
+	"ovsmesh/ovsdb/schema"
 )
 
 const (
@@ -110,7 +114,31 @@ func (h *host) startRepair(ctx context.Context) {
 		b.synced = false
 		b.retry, b.flowErr = backoff{}, ""
 	}
+	h.retryTunnels(ctx)
 	h.reconcile(ctx)
+}
+
+// retryTunnels has ovs-vswitchd try once more to make those tunnel ports of ours
+// that it could not make. By itself it does so only when something is written
+// next time: it refuses a port whose place another one leaves in the same
+// breath, and leaves it at that.
+func (h *host) retryTunnels(ctx context.Context) {
+	if h.att == nil || !h.lastLocked {
+		return
+	}
+	for _, p := range h.att.db.OwnedPorts() {
+		if p.ExternalIDs[schema.KeyOwner] != h.env.owner || len(p.Interfaces) != 1 {
+			continue
+		}
+		i, r := h.att.db.Interfaces[p.Interfaces[0]], h.att.db.BridgeOfPort(p.UUID)
+		if i == nil || i.OFPort >= 0 || r == nil {
+			continue
+		}
+		if err := h.send(ctx, plan.Touch(h.att.db, r.Name, h.env.clockText())...); err != nil {
+			h.log.Warn("tunnels not tried again", zap.Error(err))
+		}
+		return // of all bridges, as ovs-vswitchd looks at everything
+	}
 }
 
 // repaired says what is left to be done on the host, "" if nothing is, and
