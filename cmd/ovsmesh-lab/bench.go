@@ -26,6 +26,7 @@ type bench struct {
 	single   singleBench
 	cloud    cloudBench
 	audit    auditBench
+	monitor  monitorBench
 	profile  string
 }
 
@@ -34,9 +35,10 @@ var errTargetMissed = errors.New("a target was missed")
 
 func newBenchCommand() *cobra.Command {
 	b := &bench{
-		single: singleBench{rounds: 9, tunnels: 1000, laps: 10, samples: 4, crowd: 2000, changes: 100},
-		cloud:  cloudBench{rounds: 5, cloud: cloud{hosts: 20, networks: 100}},
-		audit:  auditBench{rounds: 3, flows: 100_000, laps: 5},
+		single:  singleBench{rounds: 9, tunnels: 1000, laps: 10, samples: 4, crowd: 2000, changes: 100},
+		cloud:   cloudBench{rounds: 5, cloud: cloud{hosts: 20, networks: 100}},
+		audit:   auditBench{rounds: 3, flows: 100_000, laps: 5},
+		monitor: monitorBench{rounds: 7, changes: 10_000},
 	}
 	quick := false
 	cmd := &cobra.Command{
@@ -54,6 +56,7 @@ docs/performance.md says more.`,
 			if quick {
 				b.single.rounds, b.single.samples, b.cloud.rounds = 3, 2, 2
 				b.audit.rounds, b.audit.laps = 1, 3
+				b.monitor.rounds = 3
 			}
 			b.out, b.progress = cmd.OutOrStdout(), cmd.ErrOrStderr()
 			return b.run(cmd.Context())
@@ -63,6 +66,7 @@ docs/performance.md says more.`,
 	cmd.Flags().IntVar(&b.single.rounds, "rounds", b.single.rounds, "rounds on one switch")
 	cmd.Flags().IntVar(&b.cloud.rounds, "cloud-rounds", b.cloud.rounds, "rounds on many switches")
 	cmd.Flags().IntVar(&b.audit.rounds, "audit-rounds", b.audit.rounds, "rounds of the audit of a large table")
+	cmd.Flags().IntVar(&b.monitor.rounds, "monitor-rounds", b.monitor.rounds, "rounds of a burst of changes by others")
 	cmd.Flags().StringVar(&b.profile, "cpuprofile", "", "write a CPU profile of the controller's part into a file")
 	return cmd
 }
@@ -90,6 +94,7 @@ func (b *bench) run(ctx context.Context) error {
 		{"one switch", b.single.rounds, b.single.round, b.single.results},
 		{fmt.Sprintf("%d switches", b.cloud.hosts), b.cloud.rounds, b.cloud.round, b.cloud.results},
 		{"audit", b.audit.rounds, b.audit.round, b.audit.results},
+		{"flow monitor", b.monitor.rounds, b.monitor.round, b.monitor.results},
 	} {
 		for i := range part.rounds {
 			fmt.Fprintf(b.progress, "%s: round %d of %d\n", part.name, i+1, part.rounds)

@@ -14,6 +14,7 @@ type benchResult struct {
 	ours, other time.Duration
 	limit       float64
 	faster      bool // the ratio is other/ours and must not be below limit; else ours/other, not above it
+	exact       bool // both are numbers, not times, and must be the same
 }
 
 func (r benchResult) ratio() float64 {
@@ -24,6 +25,9 @@ func (r benchResult) ratio() float64 {
 }
 
 func (r benchResult) met() bool {
+	if r.exact {
+		return r.ours == r.other
+	}
 	if r.faster {
 		return r.ratio() >= r.limit
 	}
@@ -40,11 +44,15 @@ func printResults(w io.Writer, results []benchResult) (bool, error) {
 		if r.faster {
 			target = fmt.Sprintf("other/ours ≥ %g", r.limit)
 		}
+		ours, other := short(r.ours), short(r.other)
+		if r.exact {
+			target, ours, other = "ours/other = 1", thousands(int(r.ours)), thousands(int(r.other))
+		}
 		met := "yes"
 		if !r.met() {
 			met, all = "no", false
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%.2f\t%s\t%s\n", r.name, short(r.ours), short(r.other), r.ratio(), target, met)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%.2f\t%s\t%s\n", r.name, ours, other, r.ratio(), target, met)
 	}
 	return all, table.Flush()
 }

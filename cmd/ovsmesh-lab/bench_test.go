@@ -19,8 +19,9 @@ func TestBench(t *testing.T) {
 	var out bytes.Buffer
 	b := &bench{
 		out: &out, progress: io.Discard,
-		single: singleBench{rounds: 2, tunnels: 12, laps: 2, samples: 1, crowd: 6, changes: 3},
-		cloud:  cloudBench{rounds: 1, cloud: cloud{hosts: 3, networks: 2}},
+		single:  singleBench{rounds: 2, tunnels: 12, laps: 2, samples: 1, crowd: 6, changes: 3},
+		cloud:   cloudBench{rounds: 1, cloud: cloud{hosts: 3, networks: 2}},
+		monitor: monitorBench{rounds: 1, changes: 500},
 	}
 	if err := b.run(t.Context()); err != nil && !errors.Is(err, errTargetMissed) {
 		t.Fatal(err)
@@ -49,8 +50,8 @@ func TestBench(t *testing.T) {
 		}
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	if len(lines) != 8 {
-		t.Fatalf("want a heading and seven lines, got:\n%s", out.String())
+	if len(lines) != 10 {
+		t.Fatalf("want a heading and nine lines, got:\n%s", out.String())
 	}
 	for _, line := range lines[1:] {
 		if !strings.HasSuffix(line, "yes") && !strings.HasSuffix(line, "no") || strings.Contains(line, "NaN") {
