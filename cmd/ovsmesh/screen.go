@@ -42,12 +42,13 @@ func newScreen(w io.Writer) *screen {
 }
 
 // open switches to the alternate buffer, and off the echo of keys, which would
-// run across what is drawn. Ctrl-C works as ever.
+// run across what is drawn; each key comes at once. Ctrl-C works as ever.
 func (s *screen) open() error {
 	if was, err := unix.IoctlGetTermios(s.input, unix.TCGETS); err == nil {
 		quiet := *was
 		quiet.Lflag &^= unix.ECHO | unix.ICANON
-		if unix.IoctlSetTermios(s.input, unix.TCSETS, &quiet) == nil {
+		quiet.Cc[unix.VMIN], quiet.Cc[unix.VTIME] = 1, 0
+		if unix.IoctlSetTermios(s.input, unix.TCSETS, &quiet) == nil && s.before == nil {
 			s.before = was
 		}
 	}
@@ -59,6 +60,7 @@ func (s *screen) close() {
 	_ = s.write("\x1b[?25h\x1b[?1049l")
 	if s.before != nil {
 		_ = unix.IoctlSetTermios(s.input, unix.TCSETSF, s.before) // what was typed meanwhile is for nobody
+		s.before = nil
 	}
 }
 
@@ -95,6 +97,7 @@ func (s *screen) write(text string) error {
 // frame is the text of a screen that is being composed.
 type frame struct {
 	columns, rows int
+	head          int // lines that stay where they are while others scroll
 	lines         []string
 }
 
@@ -134,15 +137,32 @@ func (f *frame) eachWrapped(text string) {
 	}
 }
 
-// text returns what fits the screen; its last line says how much does not.
-func (f *frame) text() []string {
-	if len(f.lines) <= f.rows {
-		return f.lines
+// text returns what fits the screen: the head, what comes from a line on, and a
+// last line that says what keys there are, if any, and what is not shown. It also
+// returns the first line as it is shown: no further than to the last screen.
+func (f *frame) text(from int, help string) (lines []string, first int) {
+	head := min(f.head, max(f.rows-3, 0)) // a screen of a few lines is for what matters
+	room := max(f.rows-head-1, 0)
+	body := f.lines[f.head:]
+	first = max(min(from, len(body)-room), 0)
+	if len(f.lines) <= f.rows && help == "" && head == f.head {
+		return f.lines, 0
 	}
-	shown := f.lines[:max(f.rows-1, 0)]
-	more := frame{columns: f.columns}
-	more.clipped(fmt.Sprintf("(%d more lines: a taller terminal, or --network, --host, --tenant)", len(f.lines)-len(shown)))
-	return append(shown[:len(shown):len(shown)], more.lines...)
+	shown := body[first:min(first+room, len(body))]
+	foot := frame{columns: f.columns}
+	switch {
+	case len(shown) == len(body):
+		foot.clipped(help)
+	case help == "":
+		foot.clipped(fmt.Sprintf("(%d more lines: a taller terminal, or --network, --host, --tenant)", len(body)-len(shown)))
+	default:
+		foot.clipped(fmt.Sprintf("lines %d-%d of %d  %s", first+1, first+len(shown), len(body), help))
+	}
+	lines = append(append(lines, f.lines[:head]...), shown...)
+	if f.rows > head {
+		lines = append(lines, foot.lines...)
+	}
+	return lines, first
 }
 
 // printable takes out what a terminal would not print but obey.

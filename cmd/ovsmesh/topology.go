@@ -73,18 +73,32 @@ MTU of the underlay and of VMs, the networks' options, and every bridge.`,
 }
 
 // summary asks for what the output needs: programs get all, people what fits a
-// screen, and of tunnel ends those that are down.
+// screen.
 func (g *globals) summary(ctx context.Context, req api.TopologyFilter) (api.Topology, error) {
-	programs := g.output == outputJSON || g.output == outputYAML
-	if !programs {
-		req.Limit = api.NoTunnels
+	if g.output == outputJSON || g.output == outputYAML {
+		return g.topology(ctx, req)
 	}
-	top, err := g.topology(ctx, req)
-	if err != nil || programs || !slices.ContainsFunc(top.Networks, func(n api.TopologyNetwork) bool { return n.TunnelsDown > 0 }) {
+	top, err := summary(ctx, g.client(), req)
+	if err == nil {
+		err = g.knownTenant(ctx, req.Tenant, top)
+	}
+	return top, err
+}
+
+// summary asks for a topology with no more tunnel ends than what it takes to say
+// why some are down.
+func summary(ctx context.Context, c *api.Client, req api.TopologyFilter) (api.Topology, error) {
+	req.Limit = api.NoTunnels
+	top, err := c.Topology(ctx, req)
+	if err != nil {
 		return top, err
 	}
+	sortTopology(&top)
+	if !slices.ContainsFunc(top.Networks, func(n api.TopologyNetwork) bool { return n.TunnelsDown > 0 }) {
+		return top, nil
+	}
 	req.Down, req.Limit = true, endsRead
-	down, err := g.topology(ctx, req)
+	down, err := c.Topology(ctx, req)
 	if err != nil {
 		return top, err
 	}

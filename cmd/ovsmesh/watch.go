@@ -15,20 +15,23 @@ import (
 
 func newWatchCommand(g *globals, req *api.TopologyFilter) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "watch [--network N] [--host H] [--tenant T]",
+		Use:   "watch [--network N] [--host H] [--tenant T] [--down]",
 		Short: "Show the topology live: what becomes true, as it does",
 		Long: `On a terminal, shows the tables of "ovsmesh topology" and draws them anew as
-things change, until Ctrl-C. Without a terminal, or with -o json, writes what
+things change, until q or Ctrl-C. The arrow keys, PgUp, PgDn, Home and End scroll,
+d shows only what is not as wanted, w more columns. Without a terminal, or with -o json, writes what
 becomes true from now on, one JSON object a line: hosts and bridges that connect
 and disconnect, members of networks that come and go, tunnels that go up and
 down, hosts that get in sync, changes of the spec, problems that appear and go.
 The objects are those of the server's /v1/events, described at /openapi.json;
-one of kind "reset" says that some were lost.
+one of kind "reset" says that some were lost. With --down only those that tell of
+something that is no longer as wanted.
 
 When the server goes away it is asked again until it is back; nothing that
 happened meanwhile is missing, unless a reset says so.`,
 		Example: `  ovsmesh topology watch
   ovsmesh topology watch --network blue -o wide
+  ovsmesh topology watch --down
   ovsmesh topology watch -o json | jq -c 'select(.kind == "tunnel" and .state == "down")'`,
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
@@ -62,12 +65,29 @@ func watchLines(ctx context.Context, f follower, stdout, stderr io.Writer) error
 	out.SetEscapeHTML(false)
 	f.said = func(text string) { fmt.Fprintln(stderr, "ovsmesh: "+text) }
 	f.event = func(e api.Event) error {
+		if f.filter.Down && !unwelcome(e) {
+			return nil
+		}
 		if err := out.Encode(e); err != nil {
 			return fmt.Errorf("write: %w", err)
 		}
 		return nil
 	}
 	return f.run(ctx)
+}
+
+// unwelcome reports whether an event is of something that is no longer as wanted,
+// or of events that are lost.
+func unwelcome(e api.Event) bool {
+	switch e.Kind {
+	case api.EventTunnel:
+		return e.State == api.TunnelDown || e.State == api.TunnelUnreachable
+	case api.EventHost, api.EventBridge:
+		return e.State == api.EventDisconnected
+	case api.EventProblem:
+		return e.State == api.EventAppeared
+	}
+	return e.Kind == api.EventReset
 }
 
 // follower follows the events of a server, through its absences.

@@ -390,16 +390,16 @@ func TestFrame(t *testing.T) {
 		"a[31mbcd", "01234567890123456789012345678…", "short", "  xen1: it does not work as it", "    should, because of this",
 		"(2 more lines: a taller termi…",
 	}
-	if got := f.text(); !slices.Equal(got, want) {
+	if got, _ := f.text(0, ""); !slices.Equal(got, want) {
 		t.Errorf("got %q\nwant %q", got, want)
 	}
 	f.rows = 8
-	if got := f.text(); len(got) != 7 || got[6] != strings.Repeat("é", 30) {
+	if got, _ := f.text(0, ""); len(got) != 7 || got[6] != strings.Repeat("é", 30) {
 		t.Errorf("got %q", got)
 	}
 	narrow := frame{columns: 10, rows: 0}
 	narrow.eachWrapped("01234567890 1234\n")
-	if got := narrow.text(); len(got) != 1 {
+	if got, _ := narrow.text(0, ""); len(got) > 0 {
 		t.Errorf("no rows: %q", got)
 	}
 }

@@ -6,19 +6,23 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"ovsmesh/controller/api"
 )
 
-// How often the tables are drawn at most, and at least: counts of flows change
-// without an event.
+// How often the tables are drawn at most, and at least: counts of flows, and how
+// hosts answer, change without an event.
 const (
 	redrawSoon = 100 * time.Millisecond
-	redrawLate = 30 * time.Second
+	redrawLate = 5 * time.Second
 )
 
 // latestShown is how many events are shown: the latest above the tables, those
@@ -31,16 +35,19 @@ type liveView struct {
 	follower follower
 	screen   *screen
 	wide     bool
-	stderr   io.Writer // nil where it is a terminal, too
+	onlyDown bool
+	stderr   io.Writer       // nil where it is a terminal, too
+	keys     <-chan keyPress // nil where there is no keyboard
 
 	top    api.Topology
 	loaded bool
 	state  string // of the connection
 	latest []string
+	from   int // first line of the body that is shown
 }
 
 func newLiveView(f follower, s *screen, wide bool, stderr io.Writer) *liveView {
-	v := &liveView{follower: f, screen: s, wide: wide, stderr: stderr, state: "connecting"}
+	v := &liveView{follower: f, screen: s, wide: wide, onlyDown: f.filter.Down, stderr: stderr, state: "connecting"}
 	if isTerminal(stderr) {
 		v.stderr = nil // it would run across the tables; the first line says it
 	}
@@ -62,13 +69,21 @@ func (v *liveView) run(ctx context.Context) error {
 	}()
 	defer func() { cancel(); <-followed }()
 
-	resized := make(chan os.Signal, 1)
-	signal.Notify(resized, syscall.SIGWINCH)
-	defer signal.Stop(resized)
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGWINCH, syscall.SIGTSTP, syscall.SIGCONT, syscall.SIGHUP, syscall.SIGQUIT)
+	defer signal.Stop(signals)
 	if err := v.screen.open(); err != nil {
 		return err
 	}
 	defer v.screen.close()
+	if v.screen.before != nil {
+		k, err := openKeyboard(v.screen.input)
+		if err != nil {
+			return err
+		}
+		defer k.close()
+		v.keys = k.keys
+	}
 	due := time.NewTimer(time.Hour)
 	defer due.Stop()
 	var took time.Duration // by the last look
@@ -97,11 +112,24 @@ func (v *liveView) run(ctx context.Context) error {
 				return err
 			}
 			continue
-		case <-resized:
-			if err := v.draw(); err != nil {
+		case s := <-signals:
+			if s == syscall.SIGHUP || s == syscall.SIGQUIT {
+				return nil
+			}
+			if err := v.signalled(s); err != nil {
 				return err
 			}
 			continue
+		case key := <-v.keys:
+			if key == keyQuit {
+				return nil
+			}
+			if anew := v.press(key); !anew {
+				if err := v.draw(); err != nil {
+					return err
+				}
+				continue
+			}
 		case <-due.C:
 		}
 		begin := time.Now()
@@ -109,7 +137,7 @@ func (v *liveView) run(ctx context.Context) error {
 			return err
 		}
 		took, soon = time.Since(begin), false
-		due.Reset(redrawLate)
+		due.Reset(max(redrawLate, 20*took))
 		if err := v.draw(); err != nil {
 			return err
 		}
@@ -129,10 +157,9 @@ func give[T any](ctx context.Context, c chan<- T, v T) error {
 // look asks the server anew. One that is away leaves what is shown as it is: who
 // follows the events says so.
 func (v *liveView) look(ctx context.Context) error {
-	top, err := v.follower.client.Topology(ctx, v.follower.filter)
+	top, err := summary(ctx, v.follower.client, v.filter())
 	switch {
 	case err == nil:
-		sortTopology(&top)
 		v.top, v.loaded = top, true
 	case hopeless(err) && !v.loaded:
 		return err
@@ -167,8 +194,8 @@ func (v *liveView) draw() error {
 	if err := writeNotes(&lists, v.top, rowsShown); err != nil {
 		return err
 	}
-	f := frame{columns: columns, rows: rows}
-	f.clipped(fmt.Sprintf("%s  %s  %s", v.follower.client.BaseURL, time.Now().Format(time.TimeOnly), v.state))
+	f := frame{columns: columns, rows: rows, head: 3}
+	f.clipped(strings.Join(append([]string{v.follower.client.BaseURL, time.Now().Format(time.TimeOnly), v.state}, v.filters()...), "  "))
 	if n := len(v.latest); n > 0 {
 		f.clipped("Latest: " + v.latest[n-1])
 	} else {
@@ -177,7 +204,7 @@ func (v *liveView) draw() error {
 	f.clipped("")
 	f.eachClipped(body.String())
 	if v.loaded && len(v.top.Networks)+len(v.top.Hosts) == 0 {
-		f.clipped("no networks and no hosts")
+		f.clipped(nothingShown(v.filter()))
 	}
 	f.eachWrapped(lists.String())
 	for i := len(v.latest) - 2; i >= 0; i-- {
@@ -187,5 +214,77 @@ func (v *liveView) draw() error {
 		}
 		f.clipped("  " + v.latest[i])
 	}
-	return v.screen.draw(f.text())
+	help := ""
+	if v.keys != nil {
+		help = keyHelp
+	}
+	var lines []string
+	lines, v.from = f.text(v.from, help)
+	return v.screen.draw(lines)
+}
+
+// filter is what is looked at: that of the follower, whose goroutine reads it,
+// and what a key has changed since.
+func (v *liveView) filter() api.TopologyFilter {
+	f := v.follower.filter
+	f.Down = v.onlyDown
+	return f
+}
+
+// filters says in words what is left out.
+func (v *liveView) filters() []string {
+	var parts []string
+	f := v.filter()
+	for _, p := range [][2]string{{"tenant", f.Tenant}, {"network", f.Network}, {"host", f.Host}} {
+		if p[1] != "" {
+			parts = append(parts, p[0]+" "+p[1])
+		}
+	}
+	if f.Down {
+		parts = append(parts, "only what is not as wanted")
+	}
+	return parts
+}
+
+// press does what a key says. It reports whether the server is to be asked anew.
+func (v *liveView) press(key keyPress) (anew bool) {
+	_, rows := v.screen.size()
+	page := max(rows-5, 1)
+	switch key {
+	case keyUp:
+		v.from--
+	case keyDown:
+		v.from++
+	case keyPageUp:
+		v.from -= page
+	case keyPageDown:
+		v.from += page
+	case keyHome:
+		v.from = 0
+	case keyEnd:
+		v.from = math.MaxInt / 2 // as far as it goes
+	case keyOnlyDown:
+		v.onlyDown = !v.onlyDown
+		v.from = 0
+		return true
+	case keyWide:
+		v.wide = !v.wide
+	}
+	v.from = max(v.from, 0)
+	return false
+}
+
+// signalled draws anew for a terminal of another size, and leaves the terminal to
+// the shell while the process is stopped.
+func (v *liveView) signalled(s os.Signal) error {
+	switch s {
+	case syscall.SIGTSTP:
+		v.screen.close()
+		return unix.Kill(os.Getpid(), unix.SIGSTOP)
+	case syscall.SIGCONT:
+		if err := v.screen.open(); err != nil {
+			return err
+		}
+	}
+	return v.draw()
 }
