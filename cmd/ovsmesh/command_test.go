@@ -73,6 +73,26 @@ func TestGolden(t *testing.T) {
 		{"tunnels-limit-json", "topology tunnels --limit 1 -o json", ""},
 		{"tunnels-counters", "topology tunnels --counters", ""},
 		{"tunnels-counters-wide", "topology tunnels --counters -o wide --network blue", ""},
+		{"matrix", "topology matrix --network red", ""},
+		{"matrix-json", "topology matrix --network red -o json", ""},
+		{"matrix-yaml", "topology matrix --network blue -o yaml", ""},
+		{"matrix-host", "topology matrix --network red --host xen1", ""},
+		{"matrix-down", "topology matrix --network red --down", ""},
+		{"matrix-all-up", "topology matrix --network blue --down", ""},
+		{"matrix-which", "topology matrix", ""},
+		{"matrix-no-members", "topology matrix --network empty", ""},
+		{"matrix-wrong-tenant", "topology matrix --network blue --tenant globex", ""},
+		{"matrix-wrong-host", "topology matrix --network blue --host kvm1", ""},
+		{"graph-dot", "topology graph --network red", ""},
+		{"graph-mermaid", "topology graph --format mermaid", ""},
+		{"graph-svg", "topology graph --format svg --tenant acme", ""},
+		{"graph-down", "topology graph --down", ""},
+		{"graph-host", "topology graph --host sw9", ""},
+		{"graph-bad-format", "topology graph --format sgv", ""},
+		{"graph-output-json", "topology graph -o json", ""},
+		{"graph-no-directory", "topology graph --output testdata/nosuch/x.svg", ""},
+		{"complete-graph-format", "__complete topology graph --format ", ""},
+		{"complete-matrix-network", "__complete topology matrix --network b", ""},
 		{"tunnels-all-up", "topology tunnels --down --network blue", ""},
 		{"tunnels", "topology tunnels", ""},
 		{"tunnels-wide", "topology tunnels -o wide --network blue", ""},
@@ -183,7 +203,7 @@ func TestNoServer(t *testing.T) {
 
 func TestHelpTeaches(t *testing.T) {
 	for _, args := range []string{"--help", "apply --help", "get --help", "delete --help", "export --help", "topology --help",
-		"topology tunnels --help", "topology watch --help", "audit --help", "host join --help", "host leave --help"} {
+		"topology tunnels --help", "topology matrix --help", "topology graph --help", "topology watch --help", "audit --help", "host join --help", "host leave --help"} {
 		got := command(t, nil, "", strings.Fields(args)...)
 		if got.code != 0 || !strings.Contains(got.stdout, "Examples:\n  ovsmesh ") || got.stderr != "" {
 			t.Errorf("%s: exit %d, no examples in:\n%s%s", args, got.code, got.stdout, got.stderr)

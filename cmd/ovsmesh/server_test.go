@@ -101,7 +101,7 @@ func narrowed(all api.Topology, r *http.Request) api.Topology {
 		n.Tunnels = slices.DeleteFunc(n.Tunnels, func(e api.Tunnel) bool { return !is("host", e.From) || down && e.State == api.TunnelUp })
 		ends := len(n.Tunnels)
 		n.Tunnels = n.Tunnels[:min(ends, limit)]
-		if limit > 0 {
+		if r.FormValue("limit") != "0" {
 			n.TunnelsOmitted = ends - len(n.Tunnels)
 		}
 		limit -= len(n.Tunnels)
