@@ -145,17 +145,7 @@ func (h *host) judge(b *bridge, id uint32, want []flow.Flow, soon bool) string {
 	if on == nil || on.Bridge != b.name {
 		return "its flows are for a bridge that does not carry it"
 	}
-	if !b.guarded.known {
-		b.guarded.passages = verify.Passages(b.installed[0])
-		b.guarded.carriers = setOf(h.base(b).Carriers)
-		b.guarded.known = true
-	}
-	n := verify.Network{
-		ID: id, Key: uint64(on.Net.Key), Flows: want, Base: b.guarded.passages,
-		Alone: on.Net.Learning && !b.crowded(),
-	}
-	n.Ports.Own, n.Protected = h.ownPorts(b, on, soon)
-	n.Ports.Shared = b.guarded.carriers
+	n := h.guardedNetwork(b, on, want, soon)
 	breaches := h.gate.Check(&n)
 	if len(breaches) > 0 {
 		// Which ports are carriers is noted when the base is made. Nobody is to be
@@ -168,6 +158,22 @@ func (h *host) judge(b *bridge, id uint32, want []flow.Flow, soon bool) string {
 		return ""
 	}
 	return refusal("the flows of network "+on.Net.Name+" on bridge "+b.name, breaches)
+}
+
+// guardedNetwork describes a network on a bridge as a gate looks at it.
+func (h *host) guardedNetwork(b *bridge, on *topology.OnHost, want []flow.Flow, soon bool) verify.Network {
+	if !b.guarded.known {
+		b.guarded.passages = verify.Passages(b.installed[0])
+		b.guarded.carriers = setOf(h.base(b).Carriers)
+		b.guarded.known = true
+	}
+	n := verify.Network{
+		ID: on.Net.ID, Key: uint64(on.Net.Key), Flows: want, Base: b.guarded.passages,
+		Alone: on.Net.Learning && !b.crowded(),
+	}
+	n.Ports.Own, n.Protected = h.ownPorts(b, on, soon)
+	n.Ports.Shared = b.guarded.carriers
+	return n
 }
 
 // refusal says in words why flows are not sent.

@@ -63,6 +63,7 @@ the tunnels and flows that the networks need, and keeps them right.`,
 		newAuditCommand(g),
 		newFlowsCommand(g),
 		newTraceCommand(g),
+		newVerifyCommand(g),
 		newHostCommand(),
 		newVersionCommand(g),
 	)

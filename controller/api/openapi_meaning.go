@@ -455,5 +455,6 @@ func meanings() map[string]string {
 		"Version.version": "Of the server.",
 	}
 	maps.Copy(m, traceMeanings())
+	maps.Copy(m, verifyMeanings())
 	return m
 }

@@ -28,6 +28,7 @@ type Backend interface {
 	AuditHistory(context.Context, HistoryRequest) (History, error)
 	Flows(context.Context, FlowsRequest) (FlowList, error)
 	Trace(context.Context, TraceRequest) (TraceReport, error)
+	Verify(context.Context, VerifyRequest) (VerifyReport, error)
 	Export(context.Context) (topology.Spec, error)
 	Inventory(context.Context, InventoryRequest) (Inventory, error)
 	Events(after uint64) EventPage // 0: only where the stream is now

@@ -42,7 +42,7 @@ func (c *checker) compare(from trace.Place, p *probe, t *trace.Trace, want map[a
 	if bad || c.carriedAway(from, p, t, &k, want) {
 		return // what follows from it is not told as well
 	}
-	invariant := invariantOf(&k, may)
+	invariant := c.invariantOf(&k, may)
 	for a, n := range got {
 		if n <= want[a] {
 			continue
@@ -53,9 +53,23 @@ func (c *checker) compare(from trace.Place, p *probe, t *trace.Trace, want map[a
 		} else if c.otherwise(want, a) {
 			effect = "arrives at " + a.at.Name + " with other addresses"
 		}
-		c.violated(invariant, from, p, by[a].Host, by[a].Bridge, flows[a], effect)
+		h, f := by[a], flows[a]
+		if !may {
+			h, f = t.Hops[0], letBy(t)
+		}
+		c.violated(invariant, from, p, h.Host, h.Bridge, f, effect)
 	}
 	c.missing(from, p, t, invariant, want, got)
+}
+
+// letBy returns the flow that let a forged frame pass: the one after that which
+// says what network its port is in.
+func letBy(t *trace.Trace) *flow.Flow {
+	steps := t.Hops[0].Result.Steps
+	if len(steps) == 0 {
+		return nil
+	}
+	return steps[min(1, len(steps)-1)].Flow
 }
 
 // answers reports whether a frame that came back is the right answer to the ARP
@@ -128,11 +142,15 @@ func (c *checker) missing(from trace.Place, p *probe, t *trace.Trace, invariant 
 }
 
 // invariantOf returns what an arrival that is wrong breaks.
-func invariantOf(k *kind, may bool) Invariant {
+func (c *checker) invariantOf(k *kind, may bool) Invariant {
+	_, asked := c.Known[k.tpa]
+	if k.solicits {
+		_, asked = c.Known[k.target]
+	}
 	switch {
 	case !may:
 		return PortSecurity
-	case k.request || k.solicits:
+	case asked && (k.request || k.solicits):
 		return Answers
 	case k.group:
 		return Broadcast

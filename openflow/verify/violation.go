@@ -70,8 +70,20 @@ func (c *checker) violated(v Invariant, from trace.Place, p *probe, host, bridge
 	c.report.Violations = append(c.report.Violations, Violation{
 		Invariant: v, Network: c.Name, Host: host, Bridge: bridge, From: source, Frame: frame,
 		Effect: p.name + " from " + c.called(from) + " " + effect, Flow: text, Frames: 1,
-		Trace: fmt.Sprintf("ovsmesh trace --from %s --packet '%s'%s", source, frame, c.how),
+		Trace: c.command(from, source, frame),
 	})
+}
+
+// command returns what shows a frame's way: a trace from a VM, and for what comes
+// from a tunnel the switch's own.
+func (c *checker) command(from trace.Place, source, frame string) string {
+	switch {
+	case c.at[from] != nil:
+		return fmt.Sprintf("ovsmesh trace --from %s --packet '%s'%s", source, frame, c.how)
+	case c.Want:
+		return "" // the switch may hold other flows
+	}
+	return fmt.Sprintf("ovs-appctl ofproto/trace %s 'in_port=%d,%s'  # on %s", from.Bridge, from.OFPort, frame, from.Host)
 }
 
 // source names a port as HOST/INTERFACE.
