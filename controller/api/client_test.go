@@ -41,6 +41,12 @@ func TestClientRequests(t *testing.T) {
 			_, err := c.Audit(ctx, AuditRequest{Network: "blue", Foreign: true})
 			return err
 		}, "GET /v1/audit?foreign=true&network=blue"},
+		{func() error { _, err := c.Audit(ctx, AuditRequest{Host: "xen1", Repair: true}); return err }, "POST /v1/audit?host=xen1"},
+		{func() error { _, err := c.Audit(ctx, AuditRequest{Repair: true, DryRun: true}); return err }, "POST /v1/audit?dryRun=true"},
+		{func() error {
+			_, err := c.Flows(ctx, FlowsRequest{Host: "xen 1", Bridge: "xapi1", View: ViewDiff, Network: "blue", Foreign: true})
+			return err
+		}, "GET /v1/flows/xen%201/xapi1?foreign=true&network=blue&view=diff"},
 		{func() error { _, err := c.Export(ctx); return err }, "GET /v1/export"},
 		{func() error { _, err := c.Inventory(ctx, InventoryRequest{Rows: true}); return err }, "GET /v1/inventory?rows=true"},
 		{func() error { _, err := c.Version(ctx); return err }, "GET /v1/version"},

@@ -8,11 +8,12 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 )
 
 // ErrUnavailable is wrapped by errors of what can't be told now, but may be
 // later: a switch does not answer.
-var ErrUnavailable = errors.New("not now")
+var ErrUnavailable = errors.New("not available now")
 
 // Views of a bridge's flows.
 const (
@@ -57,7 +58,7 @@ func (s *Server) flows(r *http.Request) (any, error) {
 	q := r.URL.Query()
 	req := FlowsRequest{Host: r.PathValue("host"), Bridge: r.PathValue("bridge"), View: cmp.Or(q.Get("view"), ViewGot), Network: q.Get("network")}
 	if views := []string{ViewWant, ViewGot, ViewDiff}; !slices.Contains(views, req.View) {
-		return nil, fmt.Errorf("%w: view=%s: want one of %v", errBadRequest, req.View, views)
+		return nil, fmt.Errorf("%w: view=%s: want one of %s", errBadRequest, req.View, strings.Join(views, ", "))
 	}
 	var err error
 	if req.Foreign, err = flag(r, "foreign"); err != nil {

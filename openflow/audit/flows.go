@@ -76,6 +76,7 @@ type look struct {
 	vifs     map[uint32]bool // ports of VMs
 	networks int             // on the bridge
 	top      *flow.Flow      // the first wanted one of table 0; nil where there is none
+	counted  int             // flows that suffer from others', see countedFlows
 
 	// See sort.
 	held    map[flow.Key]*flow.Flow // ours

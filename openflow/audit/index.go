@@ -27,8 +27,11 @@ type entry struct {
 // view is the entries with a set of fields, by some of these.
 type view struct{ has, by fieldSet }
 
-// fieldSet is a set of the fields below.
+// fieldSet is a set of the fields below; that of a flow that drops has one
+// member more.
 type fieldSet uint8
+
+const dropping fieldSet = 1 << len(indexFields)
 
 // indexKey holds the values of the fields of a set, the others zero.
 type indexKey [indexWidth]byte
@@ -89,6 +92,9 @@ func newIndex(flows []entry) *index {
 	for i := range x.entries {
 		e := &x.entries[i]
 		e.has, e.key = keyOf(e.flow.Match)
+		if len(e.flow.Actions) == 0 {
+			e.has |= dropping
+		}
 		if !seen[e.has] {
 			seen[e.has] = true
 			x.shapes = append(x.shapes, e.has)
@@ -113,10 +119,14 @@ func (x *index) view(v view) map[indexKey][]int32 {
 }
 
 // below calls visit for every flow of ours that overlaps f and is of its
-// priority or a lower one, until visit returns false.
+// priority or a lower one, until visit returns false. Where f drops, those that
+// do so too are left out.
 func (x *index) below(f *flow.Flow, visit func(*flow.Flow) bool) {
 	has, key := keyOf(f.Match)
 	for _, shape := range x.shapes {
+		if len(f.Actions) == 0 && shape&dropping != 0 {
+			continue
+		}
 		common := shape & has
 		list := x.view(view{shape, common})[key.of(common)]
 		from, _ := slices.BinarySearchFunc(list, f.Priority, func(i int32, p uint16) int { return int(p) - int(x.entries[i].flow.Priority) })
@@ -137,10 +147,11 @@ const coverTries = 256
 func (x *index) covered(m flow.Match, priority uint16, any bool) bool {
 	has, key := keyOf(m)
 	for _, shape := range x.shapes {
-		if shape&^has != 0 {
+		fields := shape &^ dropping
+		if fields&^has != 0 {
 			continue // demands a field that m does not
 		}
-		for n, i := range x.view(view{shape, shape})[key.of(shape)] {
+		for n, i := range x.view(view{shape, fields})[key.of(fields)] {
 			e := &x.entries[i]
 			if e.flow.Priority <= priority || n >= coverTries {
 				break

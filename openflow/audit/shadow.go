@@ -21,8 +21,14 @@ type shadow struct {
 // of them together.
 const manyNetworks = 8
 
-// manyFlows is how many flows of ours are counted for one of another program.
-const manyFlows = 1000
+// Flows of ours that suffer are counted for each flow of another program up to
+// manyFlows, and for all of these up to countedFlows; after that only whether
+// there is one. Else as many flows that each lie over all of ours would take
+// the product of both numbers.
+const (
+	manyFlows    = 1000
+	countedFlows = 100_000
+)
 
 // shadows finds flows of other programs that take frames from ours: of a
 // priority that is not lower, with a match that overlaps, and with other
@@ -98,7 +104,10 @@ func missOf(f *flow.Flow) *flow.Flow {
 // takenBy reports what f takes from ours, network by network.
 func (l *look) takenBy(f *flow.Flow, x *index) []Finding {
 	found := map[uint32]*shadow{}
-	total := 0
+	total, limit := 0, manyFlows
+	if l.counted >= countedFlows {
+		limit = 1
+	}
 	x.below(f, func(w *flow.Flow) bool {
 		if !l.takes(f, w, x) {
 			return true
@@ -113,8 +122,10 @@ func (l *look) takenBy(f *flow.Flow, x *index) []Finding {
 		}
 		s.flows++
 		total++
-		return total < manyFlows
+		l.counted++
+		return total < limit
 	})
+	capped := total >= limit
 	var out []Finding
 	for _, id := range slices.Sorted(maps.Keys(found)) {
 		s := found[id]
@@ -128,11 +139,13 @@ func (l *look) takenBy(f *flow.Flow, x *index) []Finding {
 				}
 			}
 			return []Finding{l.shadowFinding("", top.top, f, fmt.Sprintf("%s; %s more flows of %d networks likewise",
-				l.taken(top.top, f), atLeast(total-1, total), len(found)))}
+				l.taken(top.top, f), atLeast(total-1, capped), len(found)))}
+		case capped && s.flows == 1:
+			effect += "; how many more flows likewise was not counted"
 		case s.flows == 2:
 			effect += "; 1 more flow likewise"
 		case s.flows > 2:
-			effect += fmt.Sprintf("; %s more flows likewise", atLeast(s.flows-1, total))
+			effect += fmt.Sprintf("; %s more flows likewise", atLeast(s.flows-1, capped))
 		}
 		out = append(out, l.shadowFinding(l.NetworkName(id), s.top, f, effect))
 	}
@@ -140,8 +153,8 @@ func (l *look) takenBy(f *flow.Flow, x *index) []Finding {
 }
 
 // atLeast is n as a number, or more of them where not all were counted.
-func atLeast(n, total int) string {
-	if total >= manyFlows {
+func atLeast(n int, capped bool) string {
+	if capped {
 		return fmt.Sprintf("at least %d", n)
 	}
 	return fmt.Sprint(n)
