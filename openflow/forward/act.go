@@ -129,7 +129,8 @@ func (a popMPLS) do(_ *run, f *Frame)  { f.popMPLS(a.etherType) }
 
 func (a decTTL) do(x *run, f *Frame) {
 	if a.mpls && !f.decMPLSTTL() || !a.mpls && !f.decTTL() {
-		x.stop = true
+		x.send(flow.PortController, f) // who may answer that it has come too far
+		x.ended = true
 	}
 }
 
@@ -140,7 +141,7 @@ func (a metadata) do(_ *run, f *Frame) {
 
 func (a toGroup) do(x *run, f *Frame)   { x.group(a.id, f) }
 func (a pushBits) do(x *run, f *Frame)  { x.stack = append(x.stack, f.read(a.src)) }
-func (a clone) do(x *run, f *Frame)     { x.aside(a.acts, *f) }
+func (a clone) do(x *run, f *Frame)     { x.clone(a.acts, *f) }
 func (a writeActs) do(x *run, _ *Frame) { x.set = append(x.set, a.acts...) }
 func (clearActs) do(x *run, _ *Frame)   { x.set = nil }
 func (exit) do(x *run, _ *Frame)        { x.stop = true }

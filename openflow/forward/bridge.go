@@ -67,6 +67,14 @@ type Result struct {
 	Outputs []Output // in the order of the actions
 	Steps   []Step
 	Doubts  []Doubt // what could not be followed; none: a switch does just this
+	Skips   []Skip
+}
+
+// Skip is an output that a switch leaves out because both ports are protected
+// (Port.protected of ovs-vswitchd.conf.db(5)).
+type Skip struct {
+	Step int // index of the step whose flow sends there
+	Port uint32
 }
 
 // Doubt is something that a flow does and that is not understood here, so that
@@ -120,6 +128,17 @@ func Load(s Switch) *Bridge {
 		b.learned[place{put16(st.VLAN), string(st.MAC[:])}] = st.Port
 	}
 	return b
+}
+
+// protected reports whether a port is, and so exchanges nothing with others that
+// are.
+func (b *Bridge) protected(port uint32) bool {
+	for i := range b.ports {
+		if b.ports[i].Number == port {
+			return b.ports[i].Protected
+		}
+	}
+	return false
 }
 
 // understood checks what New demands of a flow.

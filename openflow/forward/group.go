@@ -79,7 +79,7 @@ func (x *run) group(id uint32, f *Frame) {
 	x.resubmits++
 	x.depth++
 	for _, k := range x.chosen(g) {
-		x.aside(ordered(actsOf(k.Actions)), *f)
+		x.bucket(ordered(actsOf(k.Actions)), *f)
 		if x.depth < 0 {
 			return
 		}

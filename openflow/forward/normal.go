@@ -30,11 +30,13 @@ func (v *VLANs) vlan(f *Frame) (uint16, bool) {
 
 // carries reports whether a frame of a VLAN may leave.
 func (v *VLANs) carries(vlan uint16) bool {
-	if v.Tag != 0 && vlan == v.Tag {
-		return true
-	}
-	if v.Tag != 0 && !v.Native {
-		return false
+	if v.Tag != 0 {
+		if vlan == v.Tag {
+			return true
+		}
+		if !v.Native || vlan == 0 { // what is untagged there is in VLAN Tag
+			return false
+		}
 	}
 	return len(v.Trunks) == 0 || slices.Contains(v.Trunks, vlan)
 }

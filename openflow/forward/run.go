@@ -3,6 +3,7 @@ package forward
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"ovsmesh/openflow/flow"
 )
@@ -25,6 +26,7 @@ type run struct {
 	set   []act    // the action set
 	stack []string // of push and pop
 	stop  bool     // no further action
+	ended bool     // none of this flow
 
 	depth, resubmits int
 	err              error
@@ -73,7 +75,7 @@ func (x *run) tables(id uint8, port uint32, f *Frame) {
 				id, port, next = g.Table, number32(f.fields[:4]), true
 				continue
 			}
-			if x.one(actOf(a), f); x.stop || x.err != nil || x.depth < 0 {
+			if actOf(a).do(x, f); x.over() {
 				return
 			}
 		}
@@ -84,13 +86,18 @@ func number32(b []byte) uint32 { return binary.BigEndian.Uint32(b) }
 
 func (x *run) carryOut(acts []act, f *Frame) {
 	for _, a := range acts {
-		if x.one(a, f); x.stop || x.err != nil || x.depth < 0 {
+		if a.do(x, f); x.over() {
 			return
 		}
 	}
 }
 
-func (x *run) one(a act, f *Frame) { a.do(x, f) }
+// over reports whether a list of actions is to go no further.
+func (x *run) over() bool {
+	ended := x.ended
+	x.ended = false
+	return ended || x.stop || x.err != nil || x.depth < 0
+}
 
 // doubt notes that a switch may do otherwise from here on.
 func (x *run) doubt(text string) {
@@ -119,11 +126,22 @@ func (x *run) resubmit(port uint32, table uint8, f *Frame) {
 	x.table, x.step = was, step
 }
 
-// aside carries actions out on a copy of the frame, of which nothing remains.
-func (x *run) aside(acts []act, f Frame) {
-	set, stack := x.set, x.stack
-	x.set, x.stack = nil, nil
+// bucket carries a group's actions out on a copy of the frame. What it writes
+// into the action set stays.
+func (x *run) bucket(acts []act, f Frame) {
+	stack := slices.Clone(x.stack)
 	x.carryOut(acts, &f)
+	x.stack, x.stop = stack, false
+}
+
+// clone carries actions out on a copy of the frame, with a copy of the action
+// set, which is carried out at the end. Nothing of it remains.
+func (x *run) clone(acts []act, f Frame) {
+	set, stack := slices.Clone(x.set), slices.Clone(x.stack)
+	x.carryOut(acts, &f)
+	if !x.stop && len(x.set) > 0 {
+		x.carryOut(ordered(x.set), &f)
+	}
 	x.set, x.stack, x.stop = set, stack, false
 }
 
@@ -149,6 +167,15 @@ func (x *run) output(port uint32, f *Frame) {
 	}
 }
 
+// send lets a frame out, unless it would go from a protected port to another,
+// or back to it: that a switch never does, whatever its flows say.
 func (x *run) send(port uint32, f *Frame) {
+	if port == 0 {
+		return // no port has this number; flows write it to in_port so that none is taken for it
+	}
+	if x.b.protected(number32(f.fields[:4])) && x.b.protected(port) {
+		x.r.Skips = append(x.r.Skips, Skip{Step: x.step, Port: port})
+		return
+	}
 	x.r.Outputs = append(x.r.Outputs, Output{Port: port, Frame: *f, Step: x.step})
 }
