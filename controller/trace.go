@@ -17,9 +17,9 @@ func (c *Controller) Trace(ctx context.Context, r api.TraceRequest) (api.TraceRe
 	if err != nil {
 		return api.TraceReport{}, err
 	}
-	m := &traceMesh{hosts: map[string]traceHost{}}
+	m := newTraceMesh()
 	for _, h := range v.hosts {
-		m.addHost(h.rec.Name, traceHost{loop: h.loop, external: h.rec.Kind == topology.KindExternal})
+		m.hosts[h.rec.Name] = traceHost{loop: h.loop, external: h.rec.Kind == topology.KindExternal}
 	}
 	for _, n := range v.networks {
 		for _, host := range n.members {
@@ -46,12 +46,16 @@ const traceTimeout = 2 * callTimeout
 type traceWorld interface {
 	trace.World
 	begin(network string, key uint64)
+
+	// gap returns what of a bridge's flows could not be read, although others
+	// could.
+	gap(host, bridge string) error
 }
 
 // trace finds out who is meant, makes the packet, follows it and tells.
 func (m *traceMesh) trace(r api.TraceRequest, w traceWorld, tables string) (api.TraceReport, error) {
 	t := &tracing{mesh: m, request: r, world: w}
-	t.report.Tables = tables
+	t.report.Tables, t.report.Target = tables, r.To
 	if err := t.places(); err != nil {
 		return api.TraceReport{}, err
 	}

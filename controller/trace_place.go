@@ -18,8 +18,9 @@ import (
 type traceMesh struct {
 	hosts    map[string]traceHost
 	members  []tracedVIF
-	declared []string // names of the spec's ports, plugged in or not
-	ends     map[netip.Addr]string
+	declared []string              // names of the spec's ports, plugged in or not
+	ends     map[netip.Addr]string // hosts by where their tunnels start
+	seen     map[*topology.NetworkView]bool
 }
 
 // traceHost is a host, reached or not.
@@ -36,18 +37,18 @@ type tracedVIF struct {
 	on  *topology.OnHost
 }
 
-func (m *traceMesh) addHost(name string, h traceHost) { m.hosts[name] = h }
+func newTraceMesh() *traceMesh {
+	return &traceMesh{hosts: map[string]traceHost{}, ends: map[netip.Addr]string{}, seen: map[*topology.NetworkView]bool{}}
+}
 
 // add takes a host's part of a network over.
 func (m *traceMesh) add(name string, on *topology.OnHost) {
-	h := m.hosts[name]
-	if h.endpoint = on.Self.Endpoint; h.endpoint.IsValid() {
-		if m.ends == nil {
-			m.ends = map[netip.Addr]string{}
+	if !m.seen[on.Net] {
+		m.seen[on.Net] = true
+		for i := range on.Net.Members {
+			m.endpoint(&on.Net.Members[i])
 		}
-		m.ends[h.endpoint] = name
 	}
-	m.hosts[name] = h
 	for _, v := range on.VIFs {
 		p := api.TracePlace{Port: v.Port, Network: on.Net.Name, Host: name, Bridge: on.Bridge, Interface: v.Interface}
 		if len(v.MACs) > 0 {
@@ -55,6 +56,17 @@ func (m *traceMesh) add(name string, on *topology.OnHost) {
 		}
 		m.members = append(m.members, tracedVIF{p, v, on})
 	}
+}
+
+// endpoint notes where a member's tunnels start.
+func (m *traceMesh) endpoint(p *topology.Member) {
+	if !p.Endpoint.IsValid() {
+		return
+	}
+	m.ends[p.Endpoint] = p.Host
+	h := m.hosts[p.Host]
+	h.endpoint, h.external = p.Endpoint, p.External
+	m.hosts[p.Host] = h
 }
 
 // find returns the ports that a text means, of one network where it says so.
@@ -99,7 +111,7 @@ func (m *traceMesh) missing(text, network string) error {
 type tracing struct {
 	mesh    *traceMesh
 	request api.TraceRequest
-	world   trace.World
+	world   traceWorld
 
 	from   tracedVIF
 	to     []tracedVIF // none: everybody, or an address that nobody is known to have

@@ -59,6 +59,9 @@ func (t *tracing) visit(tr *trace.Trace, i int) {
 		v.Error = h.Err.Error()
 		t.unseen(h.Host, h.Bridge, v.Error)
 	}
+	for _, err := range unjoined(t.world.gap(h.Host, h.Bridge)) {
+		t.unseen(h.Host, h.Bridge, err.Error())
+	}
 	for _, d := range h.Result.Doubts {
 		text := d.Text
 		if d.Step < len(h.Result.Steps) {

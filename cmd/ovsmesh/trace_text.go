@@ -45,7 +45,10 @@ func (t traceText) write(w io.Writer, wide bool) error {
 }
 
 func (t traceText) title() string {
-	if len(t.To) == 0 {
+	switch {
+	case len(t.To) == 0 && t.Target != "":
+		return placeText(t.From) + " to " + t.Target
+	case len(t.To) == 0:
 		return placeText(t.From) + " to everybody"
 	}
 	var to []string

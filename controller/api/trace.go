@@ -30,9 +30,10 @@ type TraceReport struct {
 	Reason    string         `json:"reason"`           // why it has not arrived; "" where it has
 	Advice    string         `json:"advice,omitempty"` // what to do about it
 	From      TracePlace     `json:"from"`
-	To        []TracePlace   `json:"to"`     // several during a migration; none where it is for everybody
-	Packet    string         `json:"packet"` // as ovs-ofctl writes its fields
-	Tables    string         `json:"tables"` // got, want or dump
+	To        []TracePlace   `json:"to"`               // several during a migration; none where it is for everybody
+	Target    string         `json:"target,omitempty"` // what it was asked to arrive at
+	Packet    string         `json:"packet"`           // as ovs-ofctl writes its fields
+	Tables    string         `json:"tables"`           // got, want or dump
 	Visits    []TraceVisit   `json:"visits"`
 	Hops      []TraceHop     `json:"hops"`
 	Arrivals  []TraceArrival `json:"arrivals"`

@@ -25,6 +25,7 @@ func traceMeanings() map[string]string {
 		"TraceReport.packet":    "Its fields as ovs-ofctl writes them.",
 		"TraceReport.reason":    "Why it has not arrived; empty where it has.",
 		"TraceReport.tables":    "Which flows it is by.",
+		"TraceReport.target":    "What it was asked to arrive at, as the request names it.",
 		"TraceReport.to":        "Where it is to arrive: several places during a migration; none where it is for everybody.",
 		"TraceReport.unseen":    "What makes it incomplete.",
 		"TraceReport.visits":    "Its ways through bridges, each after the one that it comes from.",

@@ -12,10 +12,7 @@ import (
 type act interface{ do(x *run, f *Frame) }
 
 type (
-	output struct {
-		port   uint32
-		normal bool // a reserved number is no more than a number: it came out of a field
-	}
+	output      struct{ port uint32 }
 	outputField struct{ src bits }
 	setBits     struct {
 		dst   bits
