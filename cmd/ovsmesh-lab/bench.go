@@ -27,6 +27,7 @@ type bench struct {
 	cloud    cloudBench
 	audit    auditBench
 	monitor  monitorBench
+	verify   verifyBench
 	profile  string
 }
 
@@ -39,6 +40,7 @@ func newBenchCommand() *cobra.Command {
 		cloud:   cloudBench{rounds: 5, cloud: cloud{hosts: 20, networks: 100}},
 		audit:   auditBench{rounds: 3, flows: 100_000, laps: 5},
 		monitor: monitorBench{rounds: 7, changes: 10_000},
+		verify:  verifyBench{rounds: 2, laps: 30, cloud: cloud{hosts: 4, networks: 1000}},
 	}
 	quick := false
 	cmd := &cobra.Command{
@@ -57,6 +59,7 @@ docs/performance.md says more.`,
 				b.single.rounds, b.single.samples, b.cloud.rounds = 3, 2, 2
 				b.audit.rounds, b.audit.laps = 1, 3
 				b.monitor.rounds = 3
+				b.verify.rounds = 1
 			}
 			b.out, b.progress = cmd.OutOrStdout(), cmd.ErrOrStderr()
 			return b.run(cmd.Context())
@@ -67,6 +70,7 @@ docs/performance.md says more.`,
 	cmd.Flags().IntVar(&b.cloud.rounds, "cloud-rounds", b.cloud.rounds, "rounds on many switches")
 	cmd.Flags().IntVar(&b.audit.rounds, "audit-rounds", b.audit.rounds, "rounds of the audit of a large table")
 	cmd.Flags().IntVar(&b.monitor.rounds, "monitor-rounds", b.monitor.rounds, "rounds of a burst of changes by others")
+	cmd.Flags().IntVar(&b.verify.rounds, "verify-rounds", b.verify.rounds, "rounds of the verification of one network")
 	cmd.Flags().StringVar(&b.profile, "cpuprofile", "", "write a CPU profile of the controller's part into a file")
 	return cmd
 }
@@ -95,6 +99,7 @@ func (b *bench) run(ctx context.Context) error {
 		{fmt.Sprintf("%d switches", b.cloud.hosts), b.cloud.rounds, b.cloud.round, b.cloud.results},
 		{"audit", b.audit.rounds, b.audit.round, b.audit.results},
 		{"flow monitor", b.monitor.rounds, b.monitor.round, b.monitor.results},
+		{"verify", b.verify.rounds, b.verify.round, b.verify.results},
 	} {
 		for i := range part.rounds {
 			fmt.Fprintf(b.progress, "%s: round %d of %d\n", part.name, i+1, part.rounds)

@@ -49,14 +49,17 @@ func (g *Gate) act(f *flow.Flow, r *reading, from origin, entered bool) {
 
 // set notes a field that is set. It reports false where that can't be followed.
 func (d *doing) set(x flow.OXM) bool {
-	switch x.Field {
-	case flow.TunnelID.Field():
+	if x.Field.Class != basicClass {
+		return true
+	}
+	switch flow.Name(basicClass)<<8 | flow.Name(x.Field.ID) {
+	case flow.TunnelID:
 		d.key, d.keyed = number(x.Value), x.Mask == ""
-	case flow.MPLSLabel.Field():
+	case flow.MPLSLabel:
 		d.labelled = d.pushed && x.Mask == "" && number(x.Value) == echoLabel
-	case flow.EthSrc.Field(), flow.EthDst.Field():
+	case flow.EthSrc, flow.EthDst:
 		d.toSender = false
-	case flow.Metadata.Field(), flow.InPort.Field():
+	case flow.Metadata, flow.InPort:
 		return false
 	}
 	return true
@@ -92,7 +95,7 @@ func (g *Gate) output(f *flow.Flow, r *reading, from origin, port uint32, d *doi
 	case r.port:
 		return // a switch sends nothing back unless IN_PORT says so
 	}
-	role := g.n.Ports.Role(port)
+	role := g.role(port)
 	switch {
 	case role == Other || role == Host:
 		g.breach(Isolation, f, "%s may leave on port %d, which is not the network's", from, port)

@@ -26,6 +26,9 @@ type Gate struct {
 	states   []state // of frames that may reach later tables
 	breaches []Breach
 	guard    guard
+
+	port uint32 // that was asked for last: the same again, often
+	is   Role   // of port
 }
 
 // Check returns what of n could break isolation or make a loop; nothing if
@@ -41,6 +44,7 @@ type Gate struct {
 // Check.
 func (g *Gate) Check(n *Network) []Breach {
 	g.n, g.states, g.breaches = n, g.states[:0], g.breaches[:0]
+	g.port, g.is = 0, Other
 	if n.Alone {
 		g.guard.look(n)
 	}
@@ -57,6 +61,13 @@ func (g *Gate) Check(n *Network) []Breach {
 		g.echoes()
 	}
 	return g.breaches
+}
+
+func (g *Gate) role(port uint32) Role {
+	if port != g.port {
+		g.port, g.is = port, g.n.Ports.Role(port)
+	}
+	return g.is
 }
 
 // flow looks at the frames that may meet f, and at what becomes of them. Flows of
@@ -101,7 +112,7 @@ func (g *Gate) entering(f *flow.Flow, r *reading) origin {
 		}
 		return fromVIF | fromTunnel | elsewhere
 	}
-	switch g.n.Ports.Role(r.port) {
+	switch g.role(r.port) {
 	case VIF:
 		return fromVIF
 	case Tunnel, Leaving:
@@ -120,7 +131,7 @@ func (g *Gate) within(r *reading) origin {
 	if r.port == 0 {
 		return fromVIF | fromTunnel | elsewhere
 	}
-	switch g.n.Ports.Role(r.port) {
+	switch g.role(r.port) {
 	case VIF:
 		return fromVIF
 	case Tunnel, Leaving:

@@ -47,6 +47,10 @@ const (
 
 // number reads a value of up to eight bytes.
 func number(b string) (v uint64) {
+	if len(b) == 8 { // metadata and keys, of which there are most
+		return uint64(b[7]) | uint64(b[6])<<8 | uint64(b[5])<<16 | uint64(b[4])<<24 |
+			uint64(b[3])<<32 | uint64(b[2])<<40 | uint64(b[1])<<48 | uint64(b[0])<<56
+	}
 	for i := range len(b) {
 		v = v<<8 | uint64(b[i])
 	}
