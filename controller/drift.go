@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -21,6 +22,10 @@ const driftGap = 10 * time.Millisecond
 // pushedSweeps is how many sweeps a switch that tells of its changes is not read
 // back in: what it tells leaves out no more than the flags of a flow.
 const pushedSweeps = 10
+
+// maxStrangers bounds the flows of others of which a switch may tell: it is read
+// back then, for which there is a limit, too.
+const maxStrangers = 500_000
 
 // drift is what a bridge's loop knows of changes that others make of its flows.
 //
@@ -64,22 +69,6 @@ func (h *host) watchFlows(ctx context.Context, b *bridge) error {
 		h.log.Info("flows are polled", zap.String("bridge", b.name), zap.Duration("every", h.env.sweepEvery), zap.Error(err))
 		return nil
 	}
-	s := b.sess
-	h.watchers.Go(func() {
-		for {
-			select {
-			case <-s.FlowsChanged():
-			case <-s.Done():
-				return
-			}
-			select {
-			case <-time.After(driftGap):
-				h.wake()
-			case <-s.Done():
-				return
-			}
-		}
-	})
 	return nil
 }
 
@@ -153,6 +142,10 @@ func (h *host) digest(b *bridge) {
 			continue
 		}
 		e.update(k, &c.Updates[i])
+	}
+	if len(b.strangers) > maxStrangers {
+		b.synced = false
+		return
 	}
 	h.take(b, &e)
 }
@@ -258,20 +251,16 @@ func (h *host) suspect(b *bridge, id uint32, d difference) {
 	if b.drift.before == nil || d.delta.Empty() {
 		return
 	}
-	if len(b.without(flow.Diff(d.want, b.drift.before[id]))) > 0 {
+	if slices.ContainsFunc(keysOf(flow.Diff(d.want, b.drift.before[id])), func(k flow.Key) bool { return !b.isStranger(k) }) {
 		return
 	}
-	h.found(b, id, d, b.without(d.delta), b.drift.foreign, api.BySweep)
+	h.found(b, id, d, keysOf(d.delta), b.drift.foreign, api.BySweep)
 }
 
-// without returns the keys of a difference, save those that are not to be
-// touched.
-func (b *bridge) without(d flow.Delta) (keys []flow.Key) {
+func keysOf(d flow.Delta) (keys []flow.Key) {
 	for _, list := range [][]flow.Flow{d.Add, d.Modify, d.Delete} {
 		for i := range list {
-			if k := list[i].Key(); !b.isStranger(k) {
-				keys = append(keys, k)
-			}
+			keys = append(keys, list[i].Key())
 		}
 	}
 	return keys
@@ -299,11 +288,9 @@ func (b *bridge) standing(id uint32, d difference) []flow.Flow {
 		return d.want
 	}
 	stays := map[flow.Key]*flow.Flow{} // nil: it is not there
-	for _, list := range [][]flow.Flow{d.delta.Add, d.delta.Modify, d.delta.Delete} {
-		for i := range list {
-			if k := list[i].Key(); b.isStranger(k) {
-				stays[k] = nil
-			}
+	for _, k := range keysOf(d.delta) {
+		if b.isStranger(k) {
+			stays[k] = nil
 		}
 	}
 	if len(stays) == 0 {

@@ -108,7 +108,7 @@ func (s *fights) due(now time.Time) []*fight {
 	for k, f := range s.held {
 		switch {
 		case !now.Before(f.until):
-			f.until, f.last = time.Time{}, now
+			f.last, f.until = f.until, time.Time{}
 			delete(s.held, k)
 			due = append(due, f)
 		case s.next.IsZero() || f.until.Before(s.next):
@@ -154,7 +154,7 @@ func (b *bridge) complaint(network *uint32) string {
 	if n > 1 {
 		what = fmt.Sprintf("%d flows", n)
 	}
-	return fmt.Sprintf("another program has changed %s of ours on bridge %s more than %d times within %v: left as it made them until %s; "+
+	return fmt.Sprintf("another program has changed %s of ours on bridge %s more than %d times in a minute: left as it made them until %s; "+
 		"find it with ovsmesh audit --history, stop it, then run ovsmesh audit --repair",
-		what, b.name, fightLimit, fightWindow, until.UTC().Format("15:04:05 UTC"))
+		what, b.name, fightLimit, until.UTC().Format("15:04:05 UTC"))
 }

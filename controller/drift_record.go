@@ -60,37 +60,36 @@ func (o *open) again(entry uint64) {
 // now on.
 func (h *host) found(b *bridge, id uint32, d difference, keys []flow.Key, foreign map[flow.Key]flow.Flow, by string) {
 	now := time.Now()
-	mend, leave := map[flow.Key]struct{}{}, map[flow.Key]struct{}{}
+	fate := make(map[flow.Key]int, len(keys))
 	var given []*fight
 	for _, k := range keys {
 		if b.isStranger(k) {
-			continue // it has been left to them before
-		}
-		if f := b.drift.fights.note(k, id, now); f != nil {
-			given = append(given, f)
-			leave[k] = struct{}{}
-			b.strangers[k] = struct{}{}
+			fate[k] = driftKnown
 			continue
 		}
-		mend[k] = struct{}{}
+		fate[k] = driftMend
+		if f := b.drift.fights.note(k, id, now); f != nil {
+			given = append(given, f)
+			fate[k] = driftLeave
+		}
 	}
-	if len(mend)+len(leave) == 0 {
-		return
-	}
-	all := len(mend) == len(keys)
-	if list := h.driftFindings(b, id, d, mend, all, foreign); len(list) > 0 {
-		o := b.drift.opened(id)
-		h.record(o, list, now, by, "")
+	if list := h.driftFindings(b, id, d, fate, driftMend, foreign); len(list) > 0 {
+		h.record(b.drift.opened(id), list, now, by, "")
 	}
 	if len(given) == 0 {
 		return
 	}
+	for _, f := range given {
+		b.strangers[f.key] = struct{}{}
+	}
 	h.status.touch(b.nets[id])
 	why := b.complaint(&id)
-	var o open
-	h.record(&o, h.driftFindings(b, id, d, leave, false, foreign), now, by, why)
-	for _, f := range given {
-		f.entry = o.spans[0].first
+	if list := h.driftFindings(b, id, d, fate, driftLeave, foreign); len(list) > 0 {
+		var o open
+		h.record(&o, list, now, by, why)
+		for _, f := range given {
+			f.entry = o.spans[0].first
+		}
 	}
 	h.env.metrics.driftLeft.Add(float64(len(given)))
 	h.log.Warn("flows are left to another program that changes them again and again",
@@ -98,43 +97,44 @@ func (h *host) found(b *bridge, id uint32, d difference, keys []flow.Key, foreig
 	h.status.tell(h.driftEvent(b.name, b.nets[id], api.EventLeftAlone, len(given), why))
 }
 
-// driftFindings returns what an audit has to say of some flows of a network.
-func (h *host) driftFindings(b *bridge, id uint32, d difference, of map[flow.Key]struct{}, all bool, foreign map[flow.Key]flow.Flow) []audit.Finding {
-	if len(of) == 0 {
+// What becomes of a flow that differs.
+const (
+	driftMend  = iota + 1
+	driftLeave // from now on
+	driftKnown // it is nothing new, and stays as it is
+)
+
+// driftFindings returns what an audit has to say of the flows of a network that
+// have a certain fate; the others that differ are left out.
+func (h *host) driftFindings(b *bridge, id uint32, d difference, fate map[flow.Key]int, only int, foreign map[flow.Key]flow.Flow) []audit.Finding {
+	concerned := 0
+	for _, f := range fate {
+		if f == only {
+			concerned++
+		}
+	}
+	if concerned == 0 {
 		return nil
 	}
-	only := &bridge{nets: map[uint32]string{}}
+	want, got := d.want, slices.Clip(d.have)
+	if concerned < len(fate) {
+		drop := func(f flow.Flow) bool { what := fate[f.Key()]; return what != 0 && what != only }
+		want, got = slices.DeleteFunc(slices.Clone(want), drop), slices.DeleteFunc(slices.Clone(got), drop)
+	}
+	for k, what := range fate {
+		if f, ok := foreign[k]; ok && what == only {
+			got = append(got, f)
+		}
+	}
+	names := &bridge{nets: map[uint32]string{}}
 	if name, on := b.nets[id]; on {
-		only.nets[id] = name
+		names.nets[id] = name
 	}
-	look := audit.Bridge{
-		Host: h.name, Name: b.name, Want: d.want, Got: slices.Clip(d.have),
+	return audit.Flows(audit.Bridge{
+		Host: h.name, Name: b.name, Want: want, Got: got,
 		Network: func(id uint32) string { return b.nets[id] },
-		Port:    h.portNames(h.att.db, only), MAC: h.macNames(only),
-	}
-	if !all {
-		look.Want, look.Got = without(look.Want, look.Got, of)
-	}
-	for k := range of {
-		if f, ok := foreign[k]; ok {
-			look.Got = append(look.Got, f)
-		}
-	}
-	return audit.Flows(look)
-}
-
-// without returns both lists without what they have in common and without what
-// is not to be looked at.
-func without(want, got []flow.Flow, of map[flow.Key]struct{}) (w, g []flow.Flow) {
-	keep := func(list []flow.Flow) (kept []flow.Flow) {
-		for i := range list {
-			if _, is := of[list[i].Key()]; is {
-				kept = append(kept, list[i])
-			}
-		}
-		return kept
-	}
-	return keep(want), keep(got)
+		Port:    h.portNames(h.att.db, names), MAC: h.macNames(names),
+	})
 }
 
 // record puts findings into the history and counts them.

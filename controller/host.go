@@ -424,9 +424,17 @@ func (h *host) locked() bool {
 // watch wakes the loop when a switch session has news or ends.
 func (h *host) watch(s *openflow.Session) {
 	h.watchers.Go(func() {
+		var due <-chan time.Time // when changes of flows have been collected
 		for {
 			select {
 			case <-s.Changed():
+				h.wake()
+			case <-s.FlowsChanged():
+				if due == nil {
+					due = time.After(driftGap)
+				}
+			case <-due:
+				due = nil
 				h.wake()
 			case <-s.Done():
 				h.wake()

@@ -71,7 +71,7 @@ func parseSince(text string, now time.Time) (time.Time, error) {
 // printHistory prints entries, the newest last.
 func printHistory(w io.Writer, h api.History, wide bool) error {
 	if len(h.Entries) == 0 {
-		_, err := fmt.Fprintln(w, "Nobody has changed anything of ours.")
+		_, err := fmt.Fprintln(w, "Nothing is recorded: nobody has changed anything of ours since then, or since ovsmesh serve was started.")
 		return err
 	}
 	left, mended := 0, 0
