@@ -13,7 +13,6 @@ import (
 	"ovsmesh/openflow/flow"
 	"ovsmesh/openflow/pipeline"
 	"ovsmesh/openflow/wire"
-	"ovsmesh/ovsdb/plan"
 	"ovsmesh/ovsdb/schema"
 )
 
@@ -65,8 +64,7 @@ func (l *hostLook) run(ctx context.Context, h *host) {
 			continue
 		}
 		if id == 0 {
-			want, got := plan.Settings(db, name)
-			l.findings = append(l.findings, audit.Settings(l.host, name, want, got)...)
+			l.settings(h, db, b)
 		}
 		if why := l.bridge(ctx, h, db, b, id); why != "" {
 			failed[why] = append(failed[why], name)

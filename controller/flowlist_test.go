@@ -104,6 +104,16 @@ func TestFlowLists(t *testing.T) {
 		t.Errorf("differences after replace-flows: %+v", l.Flows)
 	}
 
+	// What ovs-ofctl would not read back is marked.
+	m.ofctl(h1, "add-flow", "xapi1", "table=8,actions=sample(probability=3,collector_set_id=1,obs_domain_id=2,obs_point_id=3)")
+	everything := at
+	everything.View, everything.Foreign = api.ViewGot, true
+	for _, f := range m.list(everything).Flows {
+		if f.Opaque != (f.Table == 8) {
+			t.Errorf("opaque or not: %+v", f)
+		}
+	}
+
 	// One network alone, and what is refused.
 	part := want
 	part.Network = "blue"
