@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"ovsmesh/controller/api"
+	"ovsmesh/openflow"
 	"ovsmesh/topology"
 )
 
@@ -96,11 +98,16 @@ func (k *health) dialled(bridge string, p pulse) {
 	k.switches[bridge] = &switchPulse{session: p}
 }
 
-// lost notes that a bridge's OpenFlow connection has ended.
+// lost notes that a bridge's OpenFlow connection has ended; one that had fallen
+// silent was lost when it did.
 func (k *health) lost(bridge string, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	s := &switchPulse{lost: time.Now()}
+	if was := k.switches[bridge]; was != nil && was.session != nil && errors.Is(err, openflow.ErrSilent) {
+		_, silent, _ := was.session.Pulse()
+		s.lost = s.lost.Add(-silent)
+	}
 	if err != nil {
 		s.why = err.Error()
 	}
@@ -131,36 +138,88 @@ func (k *health) verdict() (word, reason string, echoes *api.HostEchoes) {
 		f.late(now.Sub(k.behind), slowConfig, stuckConfig, fmt.Sprintf("ovs-vswitchd has not carried out its configuration (cur_cfg %d, next_cfg %d) since %s, for %s",
 			k.cur, k.cfg, clock(k.behind), length(now.Sub(k.behind))))
 	}
-	alive, connected := 0, 0
-	for _, name := range slices.Sorted(maps.Keys(k.switches)) {
-		s := k.switches[name]
-		if s.session == nil {
-			text := "bridge " + name + " has had no OpenFlow connection since " + clock(s.lost) + ", for " + length(now.Sub(s.lost))
-			if s.why != "" {
-				text += ": " + s.why
-			}
-			f.late(now.Sub(s.lost), slowDial, stuckDial, text)
-			continue
-		}
-		connected++
-		roundTrip, silent, overdue := s.session.Pulse()
-		if overdue < stuckAnswer {
-			alive++
-		}
-		e := echo(roundTrip, silent)
-		if echoes.Switches == nil {
-			echoes.Switches = &e
-		} else {
-			echoes.Switches.RoundTripMicros = max(echoes.Switches.RoundTripMicros, e.RoundTripMicros)
-			echoes.Switches.SilentMillis = max(echoes.Switches.SilentMillis, e.SilentMillis)
-		}
-		f.answers("ovs-vswitchd (bridge "+name+")", now, roundTrip, overdue)
-	}
-	if dead && connected > 0 && alive == 0 {
+	switches := k.tally(now)
+	echoes.Switches = switches.echo
+	switches.note(&f, now)
+	if dead && switches.connected > 0 && switches.alive == 0 {
 		f.word = api.HealthUnreachable // both at once: mostly the way to it
 	}
 	word, reason = f.result()
 	return word, reason, echoes
+}
+
+// tally is what the bridges of a host have in common: one cause mostly shows at
+// all of them.
+type tally struct {
+	connected, alive int
+	echo             *api.HostEcho // the worst; nil where none is connected
+	owing, late      []string      // bridges that owe an answer, and that took long to give one
+	overdue, took    time.Duration // the longest of these
+	away             []string      // bridges that are not connected
+	since            time.Time     // the first of them
+	why              string
+}
+
+func (k *health) tally(now time.Time) *tally {
+	t := &tally{}
+	for _, name := range slices.Sorted(maps.Keys(k.switches)) {
+		s := k.switches[name]
+		if s.session == nil {
+			if now.Sub(s.lost) >= slowDial {
+				t.away = append(t.away, name)
+				if t.since.IsZero() || s.lost.Before(t.since) {
+					t.since, t.why = s.lost, s.why
+				}
+			}
+			continue
+		}
+		t.connected++
+		roundTrip, silent, overdue := s.session.Pulse()
+		e := echo(roundTrip, silent)
+		if t.echo == nil {
+			t.echo = &e
+		}
+		t.echo.RoundTripMicros = max(t.echo.RoundTripMicros, e.RoundTripMicros)
+		t.echo.SilentMillis = max(t.echo.SilentMillis, e.SilentMillis)
+		if overdue < stuckAnswer {
+			t.alive++
+		}
+		switch {
+		case overdue >= slowAnswer:
+			t.owing = append(t.owing, name)
+			t.overdue = max(t.overdue, overdue)
+		case overdue == 0 && roundTrip >= slowRoundTrip:
+			t.late = append(t.late, name)
+			t.took = max(t.took, roundTrip)
+		}
+	}
+	return t
+}
+
+// note says what is wrong with bridges.
+func (t *tally) note(f *finding, now time.Time) {
+	f.answers("ovs-vswitchd ("+bridgesNamed(t.owing)+")", now, 0, t.overdue)
+	f.answers("ovs-vswitchd ("+bridgesNamed(t.late)+")", now, t.took, 0)
+	if len(t.away) > 0 {
+		text := bridgesNamed(t.away) + ": no OpenFlow connection since " + clock(t.since) + ", for " + length(now.Sub(t.since))
+		if t.why != "" {
+			text += ": " + t.why
+		}
+		f.late(now.Sub(t.since), slowDial, stuckDial, text)
+	}
+}
+
+// bridgesNamed returns "bridge a", or the first few of several.
+func bridgesNamed(names []string) string {
+	if len(names) == 1 {
+		return "bridge " + names[0]
+	}
+	const shown = 3
+	text := "bridges " + strings.Join(names[:min(shown, len(names))], ", ")
+	if more := len(names) - shown; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
 }
 
 // verdict says how a host is, and why it is not ok; "" of one that is not there
@@ -204,10 +263,6 @@ type finding struct {
 	reasons []string
 }
 
-// reasonsShown is how many reasons are given: one cause mostly shows at every
-// bridge of a host.
-const reasonsShown = 3
-
 func (f *finding) note(word, text string) {
 	if word == api.HealthStuck && f.word != api.HealthStuck {
 		f.reasons = nil
@@ -244,12 +299,7 @@ func (f *finding) result() (word, reason string) {
 	if f.word == "" {
 		return api.HealthOK, ""
 	}
-	shown := f.reasons[:min(reasonsShown, len(f.reasons))]
-	reason = strings.Join(shown, "; ")
-	if more := len(f.reasons) - len(shown); more > 0 {
-		reason += fmt.Sprintf("; and %d more like it", more)
-	}
-	return f.word, reason
+	return f.word, strings.Join(f.reasons, "; ")
 }
 
 func echo(roundTrip, silent time.Duration) api.HostEcho {

@@ -25,6 +25,7 @@ func (m *mesh) healthOf(host string) api.TopologyHost {
 // A host whose ovs-vswitchd or ovsdb-server is frozen shows as stuck, with the
 // reason, while its connections still stand; others do not.
 func TestHealth(t *testing.T) {
+	t.Parallel() // it mostly waits
 	m, vms := threeVMs(t)
 	m.apply(ownBridges)
 	m.meshed("blue", "h1", "h2", "h3")
@@ -63,6 +64,11 @@ func TestHealth(t *testing.T) {
 	m.check(h3.Freeze())
 	t.Cleanup(func() { _ = h3.Thaw() }) // where the test has failed
 	shows("h3", api.HealthStuck, "ovs-vswitchd (bridge xapi1) has not answered since")
+	for begin := time.Now(); time.Since(begin) < 14*time.Second; time.Sleep(100 * time.Millisecond) { // past the end of its sessions
+		if h := m.healthOf("h3"); h.Health != api.HealthStuck {
+			t.Fatalf("h3 is %s: %s", h.Health, h.HealthReason)
+		}
+	}
 	if down := m.topology(api.TopologyFilter{Down: true}).Hosts; len(down) != 1 || down[0].Name != "h3" {
 		t.Errorf("not as wanted: %+v", down)
 	}
@@ -84,6 +90,7 @@ func TestHealth(t *testing.T) {
 // A configuration that ovs-vswitchd does not carry out shows by itself, on a
 // host whose switches nobody speaks to.
 func TestHealthOfConfiguration(t *testing.T) {
+	t.Parallel()
 	m := startMesh(t, 1)
 	h1 := m.Host("h1")
 	m.check(h1.Freeze())
@@ -118,6 +125,7 @@ func TestHealthOfConfiguration(t *testing.T) {
 // listed; what BFD tells is there where it is on; and the list can be had in
 // part.
 func TestInspection(t *testing.T) {
+	t.Parallel()
 	m := startMesh(t, 3)
 	m.bridges("xapi1", "br-int")
 	m.apply(`

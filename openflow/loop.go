@@ -117,7 +117,7 @@ func (s *Session) write() error {
 				if err != nil {
 					return err
 				}
-				s.echoes.sent(xid)
+				s.echoes.sent(xid, s.heard.Load())
 				b = echo
 			}
 		}

@@ -9,13 +9,18 @@ import (
 type echoes struct {
 	xid       atomic.Uint32 // of the last one
 	asked     atomic.Int64  // when it was sent, Unix time in ns
+	owed      atomic.Int64  // when the first one was sent since the switch was last heard
 	roundTrip atomic.Int64  // in ns; 0: none has come back
 }
 
-// sent notes that an echo goes out.
-func (e *echoes) sent(xid uint32) {
+// sent notes that an echo goes out to a switch that was last heard at a time.
+func (e *echoes) sent(xid uint32, heard int64) {
+	now := time.Now().UnixNano()
 	e.xid.Store(xid)
-	e.asked.Store(time.Now().UnixNano())
+	e.asked.Store(now)
+	if e.owed.Load() <= heard {
+		e.owed.Store(now)
+	}
 }
 
 // came notes that an answer has come, to the last echo or to another.
@@ -31,9 +36,9 @@ func (e *echoes) came(xid uint32) {
 // whenever the switch has been silent for Config.EchoInterval.
 func (s *Session) Pulse() (roundTrip, silent, overdue time.Duration) {
 	now := time.Now().UnixNano()
-	heard, asked := s.heard.Load(), s.echoes.asked.Load()
-	if asked > heard {
-		overdue = time.Duration(now - asked)
+	heard, owed := s.heard.Load(), s.echoes.owed.Load()
+	if owed > heard {
+		overdue = time.Duration(now - owed)
 	}
 	return time.Duration(s.echoes.roundTrip.Load()), time.Duration(now - heard), overdue
 }

@@ -8,9 +8,9 @@ import "time"
 // whenever the host has been silent for Config.EchoAfter.
 func (s *Session) Pulse() (roundTrip, silent, overdue time.Duration) {
 	now := time.Since(s.start)
-	heard, probed := time.Duration(s.heard.Load()), time.Duration(s.probed.Load())
-	if probed > heard {
-		overdue = now - probed
+	heard, owed := time.Duration(s.heard.Load()), time.Duration(s.owed.Load())
+	if owed > heard {
+		overdue = now - owed
 	}
 	return time.Duration(s.roundTrip.Load()), now - heard, overdue
 }

@@ -34,6 +34,7 @@ type Session struct {
 	echoes    chan []byte  // replies to the host's requests, which must not wait
 	heard     atomic.Int64 // when the last bytes came, nanoseconds since start
 	probed    atomic.Int64 // when the last echo was sent, likewise
+	owed      atomic.Int64 // when the first one was sent since the host was last heard, likewise
 	roundTrip atomic.Int64 // of the last echo that came back, nanoseconds
 	start     time.Time
 	done      chan struct{}

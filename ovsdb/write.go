@@ -26,6 +26,9 @@ func (s *Session) write() error {
 				continue
 			}
 			s.probed.Store(int64(now))
+			if s.owed.Load() <= int64(heard) {
+				s.owed.Store(int64(now))
+			}
 			m = []byte(`{"id":` + echoID + `,"method":"echo","params":[]}`)
 		}
 		if err := s.conn.SetWriteDeadline(time.Now().Add(s.cfg.CallTimeout)); err != nil {

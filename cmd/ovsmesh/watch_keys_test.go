@@ -145,7 +145,9 @@ func TestWatchKeys(t *testing.T) {
 	term.press("g")
 	term.until("the begin", has("lines 1-16 of "))
 	term.press("d")
-	down := term.until("only what is wrong", func(lines []string) bool { return len(lines) > 0 && strings.HasSuffix(lines[0], "  only what is not as wanted") })
+	down := term.until("only what is wrong", func(lines []string) bool {
+		return len(lines) > 0 && strings.HasSuffix(lines[0], "  only what is not as wanted")
+	})
 	if has("100 networks of")(down) {
 		t.Errorf("what is well is still there:\n%s", strings.Join(down, "\n"))
 	}
@@ -188,7 +190,11 @@ func TestWatchSignals(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.state("T")
-	if term.lflag() != before || !strings.HasSuffix(term.written(), "\x1b[?25h\x1b[?1049l") {
+	const left = "\x1b[?25h\x1b[?1049l"
+	for begin := time.Now(); !strings.HasSuffix(term.written(), left) && time.Since(begin) < 5*time.Second; {
+		time.Sleep(time.Millisecond) // until all is read
+	}
+	if term.lflag() != before || !strings.HasSuffix(term.written(), left) {
 		t.Errorf("stopped, the terminal is %#x, was %#x: %q", term.lflag(), before, term.written()[max(0, len(term.written())-20):])
 	}
 	if err := w.cmd.Process.Signal(syscall.SIGCONT); err != nil {
