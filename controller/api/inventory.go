@@ -26,12 +26,12 @@ type InventoryNetwork struct {
 
 // InventoryHost is one host's facts by its name.
 type InventoryHost struct {
-	Name string `json:"name"`
-	ID   int    `json:"id"`
-	Left bool   `json:"left,omitempty"` // "host leave" took it out
-	topology.HostFacts
-	OVS     *InventoryOVS `json:"ovs,omitempty"`     // nil: not asked for, or not known
-	Missing string        `json:"missing,omitempty"` // why OVS is not known
+	Name               string           `json:"name"`
+	ID                 int              `json:"id"`
+	Left               bool             `json:"left,omitempty"` // "host leave" took it out
+	topology.HostFacts `yaml:",inline"` // as encoding/json has it of itself
+	OVS                *InventoryOVS    `json:"ovs,omitempty"`     // nil: not asked for, or not known
+	Missing            string           `json:"missing,omitempty"` // why OVS is not known
 }
 
 // InventoryOVS is the part of a host's Open vSwitch database that decides what
