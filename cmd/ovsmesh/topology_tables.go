@@ -242,12 +242,15 @@ func (o tables) members(n api.TopologyNetwork) part {
 	members := n.Members
 	if o.cuts(len(members)) {
 		members = slices.Clone(members)
-		slices.SortStableFunc(members, func(a, b api.TopologyMember) int { return trouble(b) - trouble(a) })
+		slices.SortStableFunc(members, func(a, b api.TopologyMember) int { return trouble(n, b) - trouble(n, a) })
 	}
 	for _, m := range members {
 		state := syncWord(m.InSync, nil)
 		if m.TunnelsUp < m.TunnelsWanted {
 			state = strconv.Itoa(m.TunnelsWanted-m.TunnelsUp) + " not up"
+		}
+		if tooLarge(n, m) {
+			state += ", VM-MTU too large"
 		}
 		t.add(m.Host, m.Bridge, strconv.Itoa(m.Ports), upOf(m.TunnelsUp, m.TunnelsWanted)+" up", mtuText(m.UnderlayMTU, false),
 			mtuText(m.MTU, false), mtuText(m.VMMTU, false), state)
@@ -256,11 +259,17 @@ func (o tables) members(n api.TopologyNetwork) part {
 }
 
 // trouble is 1 for a member that is not as wanted, which is listed first.
-func trouble(m api.TopologyMember) int {
-	if !m.InSync || m.TunnelsUp < m.TunnelsWanted || m.MTU > 0 && m.VMMTU > m.MTU {
+func trouble(n api.TopologyNetwork, m api.TopologyMember) int {
+	if !m.InSync || m.TunnelsUp < m.TunnelsWanted || tooLarge(n, m) {
 		return 1
 	}
 	return 0
+}
+
+// tooLarge reports whether VMs of a member may send what does not get through to
+// every other one.
+func tooLarge(n api.TopologyNetwork, m api.TopologyMember) bool {
+	return len(n.Members) > 1 && n.MTU > 0 && m.VMMTU > n.MTU
 }
 
 // hosts is the table of hosts; of too many, of those not as wanted.
