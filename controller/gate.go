@@ -178,12 +178,18 @@ func (h *host) guardedNetwork(b *bridge, on *topology.OnHost, want []flow.Flow, 
 
 // refusal says in words why flows are not sent.
 func refusal(what string, breaches []verify.Breach) string {
-	text := what + " are not sent, and those that are there stay: they would break "
+	text := what + " are not sent, and those that are there stay: "
 	for i, b := range breaches[:min(2, len(breaches))] {
 		if i > 0 {
 			text += "; "
 		}
-		text += b.String()
+		switch b.Invariant {
+		case verify.NoLoop:
+			text += "they would make a loop: "
+		default:
+			text += "they would break " + string(b.Invariant) + ": "
+		}
+		text += b.Why + ": " + b.Flow.Text()
 	}
 	if more := len(breaches) - 2; more > 0 {
 		text += fmt.Sprintf("; and %d flows more", more)

@@ -20,7 +20,7 @@ func TestFlowsThatWouldBreakThingsAreRefused(t *testing.T) {
 		want  string // what the problem says
 		wrong func(f *flow.Flow, tunnel, red uint32)
 	}{
-		"loop": {"loop: what comes from a tunnel may leave on tunnel port", func(f *flow.Flow, tunnel, _ uint32) {
+		"loop": {"make a loop: what comes from a tunnel may leave on tunnel port", func(f *flow.Flow, tunnel, _ uint32) {
 			if pipeline.ReasonOf(f.Cookie) == pipeline.FloodFromTunnel {
 				f.Actions = append(slices.Clone(f.Actions), flow.Output{Port: tunnel})
 			}

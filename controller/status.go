@@ -204,7 +204,7 @@ func (h *host) unfinished() string {
 		case b.stage != stageOurs:
 			return "bridge " + name + " to be taken over"
 		case len(b.guarded.refused) > 0:
-			return b.guarded.text()
+			return "bridge " + name + ", whose new flows are refused"
 		case !b.synced || len(b.dirty) > 0:
 			return "the flows of bridge " + name
 		}

@@ -44,6 +44,11 @@ func (m *verifyMesh) check(v *verifier) (f verifyFound) {
 	}
 	r := verify.Check(o, verify.Request{World: w, Host: v.request.Host, Want: !v.request.Got})
 	f.frames += r.Frames
+	f.violations = slices.DeleteFunc(f.violations, func(v api.Violation) bool {
+		return slices.ContainsFunc(r.Violations, func(o api.Violation) bool {
+			return o.Invariant == v.Invariant && o.Host == v.Host && o.Flow == v.Flow // a frame shows it, too
+		})
+	})
 	f.violations = append(f.violations, r.Violations...)
 	f.omitted += r.More
 	f.unseen = append(f.unseen, r.Unseen...)

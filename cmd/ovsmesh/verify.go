@@ -155,12 +155,12 @@ func writeVerify(w io.Writer, r api.VerifyReport, wide bool) error {
 	if len(shown)+len(r.Unseen) > 0 {
 		fmt.Fprintln(w)
 	}
-	tables := "the flows that switches should hold"
+	tables := "as they should be"
 	if r.Tables == api.TraceGot {
-		tables = "the flows that switches hold now"
+		tables = "as the switches hold them now"
 	}
 	c := r.Checked
-	_, err := fmt.Fprintf(w, "%s: %s by %s on %s, %s; %s followed\n", verifyWord(r), plural(c.Networks, "network"), plural(c.Flows, "flow"),
+	_, err := fmt.Fprintf(w, "%s: verified %s, %s on %s, %s, with %s\n", verifyWord(r), plural(c.Networks, "network"), plural(c.Flows, "flow"),
 		plural(c.Bridges, "bridge"), tables, plural(c.Frames, "frame"))
 	return err
 }

@@ -68,13 +68,13 @@ func TestVerifyCommand(t *testing.T) {
 		stdout string // parts of it, separated by |
 		stderr string // a part
 	}{
-		{"--network blue", 0, "all invariants hold: 1 network by 30 flows on 2 bridges, the flows that switches should hold; 400 frames followed\n", ""},
+		{"--network blue", 0, "all invariants hold: verified 1 network, 30 flows on 2 bridges, as they should be, with 400 frames\n", ""},
 		{"--network looped", 2, "looped on xen1, bridge xapi1\n  broadcast: broadcast from web-1 arrives 2 times at db-2\n      and 2 frames more like this\n|" +
-			"      see    ovsmesh trace --from xen1/vif1.0|  loop: what comes from a tunnel may leave|\n2 violations: 1 network", ""},
+			"      see    ovsmesh trace --from xen1/vif1.0|  loop: what comes from a tunnel may leave|\n2 violations: verified 1 network", ""},
 		{"--network many", 2, "NETWORK   INVARIANT   VIOLATIONS   HOSTS\nmany      unicast     30           3\n|… and 10 more: ovsmesh verify -o wide", ""},
 		{"--network many -o wide", 2, "unicast to vm-29 is lost", ""},
-		{"--host xen9 --got", 1, "not looked at: xen8 xapi1: it is slow\nnot looked at: xen9: it is not connected\n|nothing violated in what could be looked at: |hold now", "not everything could be looked at"},
-		{"", 0, "250 networks by 90 flows", ""},
+		{"--host xen9 --got", 1, "not looked at: xen8 xapi1: it is slow\nnot looked at: xen9: it is not connected\n|nothing violated in what could be looked at: |as the switches hold them now", "not everything could be looked at"},
+		{"", 0, "verified 250 networks, 90 flows", ""},
 		{"--network looped -o json", 2, `"ok": false|"violations": [|"invariant": "loop"`, ""},
 		{"--network nosuch", 1, "", `network "nosuch": not found`},
 		{"--want --got", 1, "", "want got"},

@@ -100,6 +100,9 @@ func (c *checker) fromMachines(n int, member *Member) {
 			mine = append(mine, p)
 		}
 	}
+	if len(mine) > 0 {
+		c.toAll(mine) // first, since that is what people understand at once
+	}
 	for i, p := range mine {
 		other := c.other(p, n+i)
 		for _, f := range c.of(p, other) {
@@ -110,7 +113,6 @@ func (c *checker) fromMachines(n int, member *Member) {
 		}
 	}
 	if len(mine) > 0 {
-		c.toAll(mine)
 		c.aboutAll(mine)
 	}
 }
