@@ -2,7 +2,6 @@ package flow
 
 import (
 	"strconv"
-	"strings"
 )
 
 // OXM and NXM classes, ovs-fields(7).
@@ -171,24 +170,22 @@ func (k known) at(n int) known {
 	return k
 }
 
-// by returns the field of a name: name is the family's with a number, or the
-// field's own.
-func (k known) by(name, own string) (known, bool) {
+// is reports whether a name is the field's own, or its family's with a number.
+func (k *known) is(name, own string) (number int, ok bool) {
 	if k.family == 0 {
-		return k, name == own
+		return 0, name == own
 	}
-	digits, ok := strings.CutPrefix(name, own)
-	if !ok || digits == "" || len(digits) > 2 || digits[0] == '0' && len(digits) > 1 {
-		return known{}, false
+	if len(name) <= len(own) || len(name) > len(own)+2 || name[:len(own)] != own {
+		return 0, false
 	}
-	n := 0
-	for _, c := range digits {
-		if c < '0' || c > '9' {
-			return known{}, false
+	digits := name[len(own):]
+	for i := range len(digits) {
+		if digits[i] < '0' || digits[i] > '9' || i > 0 && digits[0] == '0' {
+			return 0, false
 		}
-		n = 10*n + int(c-'0')
+		number = 10*number + int(digits[i]-'0')
 	}
-	return k.at(n), n < k.family
+	return number, number < k.family
 }
 
 // needs returns the EtherType and the IP protocol, empty for any, that tell the

@@ -19,6 +19,10 @@ func named() map[flow.Name]int {
 		flow.NDTarget: 16, flow.NDSLL: 6, flow.NDTLL: 6, flow.MPLSLabel: 4, flow.MPLSTC: 1, flow.MPLSBOS: 1,
 		flow.TunnelID: 8, flow.TunSrc: 4, flow.TunDst: 4,
 		flow.TunIPv6Src: 16, flow.TunIPv6Dst: 16,
+		flow.IPv6Label: 4, flow.PacketType: 4, flow.IPFrag: 1, flow.IPTTL: 1, flow.MPLSTTL: 1, flow.PktMark: 4, flow.DPHash: 4,
+		flow.RecircID: 4, flow.ConjID: 4, flow.TunFlags: 2, flow.CTState: 4, flow.CTZone: 2, flow.CTMark: 4, flow.CTLabel: 16,
+		flow.CTNwProto: 1, flow.CTNwSrc: 4, flow.CTNwDst: 4, flow.CTIPv6Src: 16, flow.CTIPv6Dst: 16, flow.CTTpSrc: 2, flow.CTTpDst: 2,
+		flow.TCPFlags: 2, flow.ActsetOutput: 4,
 	}
 	for n := range uint8(16) {
 		m[flow.Reg(n)] = 4

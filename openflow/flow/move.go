@@ -120,8 +120,8 @@ func strangeSubfield(text string) bool {
 // byText returns the field that move and its like call by a name.
 func byText(name string) (known, bool) {
 	for i := range fields {
-		if k, ok := fields[i].by(name, fields[i].text); ok {
-			return k, true
+		if n, ok := fields[i].is(name, fields[i].text); ok {
+			return fields[i].at(n), true
 		}
 	}
 	return known{}, false

@@ -138,8 +138,8 @@ func (p *parser) word(word string) error {
 		}
 	}
 	for i := range fields {
-		if k, ok := fields[i].by(word, fields[i].match); ok && k.form == formBytes {
-			p.oxms = append(p.oxms, Exact(k.name, ""))
+		if n, ok := fields[i].is(word, fields[i].match); ok && fields[i].form == formBytes {
+			p.oxms = append(p.oxms, Exact(fields[i].name+Name(n), ""))
 			return nil
 		}
 	}
@@ -158,9 +158,11 @@ func (p *parser) field(name, value string) (OXM, error) {
 	}
 	shared := false
 	for i := range fields {
-		k, ok := fields[i].by(name, fields[i].match)
-		switch {
-		case !ok:
+		n, ok := fields[i].is(name, fields[i].match)
+		if !ok {
+			continue
+		}
+		switch k := fields[i].at(n); {
 		case !k.named(p.oxms):
 			shared = true
 		case k.form == formVLAN:

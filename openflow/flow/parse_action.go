@@ -159,11 +159,11 @@ func parseSetField(token, value string) (Action, error) {
 		return SetField{x}, err
 	}
 	for i := range fields {
-		k, ok := fields[i].by(name, fields[i].set)
+		n, ok := fields[i].is(name, fields[i].set)
 		if !ok {
 			continue
 		}
-		k = k.setting()
+		k := fields[i].at(n).setting()
 		x, err := k.parse(name, text)
 		if err == nil && !k.fits(x) {
 			err = fmt.Errorf("%s: a mask on a field that takes none", token)

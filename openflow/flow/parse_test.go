@@ -1,6 +1,7 @@
 package flow_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -132,7 +133,7 @@ func TestRoundTrip(t *testing.T) {
 
 // FuzzParse finds no text that is read but not read back the same.
 func FuzzParse(f *testing.F) {
-	for _, line := range lines() {
+	for _, line := range slices.Concat(lines(), dumpLines()) {
 		f.Add(line)
 	}
 	f.Fuzz(func(t *testing.T, line string) {
