@@ -268,4 +268,7 @@ func TestAuditFrozenHost(t *testing.T) {
 	if rep.Complete || kinds["h3 "+audit.UnreachableHost] != 1 || kinds["h1 "+audit.MissingFlow] == 0 || len(kinds) != 2 {
 		t.Errorf("complete %v, findings: %v", rep.Complete, kinds)
 	}
+	if f := rep.Findings[len(rep.Findings)-1]; !strings.HasPrefix(f.Got, "bridge xapi1: ovs-vswitchd has not answered for 10s") {
+		t.Errorf("why: %+v", f)
+	}
 }
