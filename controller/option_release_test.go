@@ -34,8 +34,8 @@ func (m *mesh) stateOf(h *ovstest.Host, bridges ...string) string {
 		slices.Sort(ports)
 		for _, name := range ports {
 			fmt.Fprintf(&b, "%s\n%s\n",
-				m.vsctl(h, "--columns=name,vlan_mode,tag,trunks,cvlans,protected,external_ids,other_config", "list", "Port", name),
-				m.vsctl(h, "--columns=name,type,options,external_ids,other_config,bfd,bfd_status,ofport,ofport_request,mtu_request,mac_in_use", "list", "Interface", name))
+				m.vsctl(h, "--if-exists", "--columns=name,vlan_mode,tag,trunks,cvlans,protected,external_ids,other_config", "list", "Port", name),
+				m.vsctl(h, "--if-exists", "--columns=name,type,options,external_ids,other_config,bfd,bfd_status,ofport,ofport_request,mtu_request,mac_in_use", "list", "Interface", name))
 		}
 		fmt.Fprintln(&b, m.vsctl(h, "get", "Bridge", bridge, "datapath_id"))
 	}
