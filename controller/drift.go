@@ -179,7 +179,9 @@ func (h *host) resume(b *bridge) {
 // forgive does so for all fights at once, because somebody who has ended them
 // says so. It reports whether there were any.
 func (h *host) forgive() bool {
-	any := false
+	any := len(h.rows.fights.held) > 0
+	h.rows.fights.forgive()
+	h.resumeRows()
 	for _, b := range h.bridges {
 		any = any || len(b.drift.fights.held) > 0
 		b.drift.fights.forgive()

@@ -126,6 +126,15 @@ func (s *fights) forgive() {
 	}
 }
 
+// end forgets a fight, as what it is over is wanted otherwise now.
+func (s *fights) end(k flow.Key) {
+	delete(s.all, k)
+	delete(s.held, k)
+	if len(s.held) == 0 {
+		s.next = time.Time{}
+	}
+}
+
 // left returns how long it is until a fight is due, 0 if there is none.
 func (s *fights) left(now time.Time) time.Duration {
 	if s.next.IsZero() {

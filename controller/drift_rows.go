@@ -1,11 +1,15 @@
 package controller
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
+	"go.uber.org/zap"
+
 	"ovsmesh/controller/api"
 	"ovsmesh/openflow/audit"
+	"ovsmesh/openflow/flow"
 	"ovsmesh/ovsdb/plan"
 	"ovsmesh/ovsdb/schema"
 )
@@ -14,9 +18,13 @@ import (
 // concerns: a network's tunnel ports, or a bridge's settings. The zero value is
 // ready.
 type rowDrift struct {
-	ours bool // the rows that come now are what we have just written
-	open map[rowPlace]*open
+	ours   bool // the rows that come now are what we have just written
+	open   map[rowPlace]*open
+	fights fights // over the tunnel ports of networks; see rowsKey
 }
+
+// rowsKey is what stands for the tunnel ports of a network among fights.
+func rowsKey(network string) flow.Key { return flow.Key{Match: network} }
 
 // rowPlace is where rows differ: one of the two is "".
 type rowPlace struct{ network, bridge string }
@@ -30,7 +38,7 @@ func (h *host) rowsFound(c schema.Changes) {
 	}
 	now := time.Now()
 	for name := range c.Network {
-		if _, dirty := h.dirty[name]; !dirty {
+		if _, dirty := h.dirty[name]; !dirty && !h.rows.fights.concedes(rowsKey(name)) {
 			h.rowsOpen(rowPlace{network: name}, h.tunnelFindings(name), now)
 		}
 	}
@@ -48,6 +56,12 @@ func (h *host) rowsOpen(at rowPlace, list []audit.Finding, now time.Time) {
 	if len(list) == 0 {
 		return
 	}
+	if at.network != "" {
+		if f := h.rows.fights.note(rowsKey(at.network), 0, now); f != nil {
+			h.leaveRows(at.network, list, now, f)
+			return
+		}
+	}
 	if h.rows.open == nil {
 		h.rows.open = map[rowPlace]*open{}
 	}
@@ -57,6 +71,47 @@ func (h *host) rowsOpen(at rowPlace, list []audit.Finding, now time.Time) {
 		h.rows.open[at] = o
 	}
 	h.record(o, list, now, api.ByDatabase, "")
+}
+
+// leaveRows leaves the tunnel ports of a network as somebody has made them who
+// does so again and again.
+func (h *host) leaveRows(network string, list []audit.Finding, now time.Time, f *fight) {
+	h.status.touch(network)
+	why := h.rowsComplaint(network)
+	var o open
+	h.record(&o, list, now, api.ByDatabase, why)
+	f.entry = o.spans[0].first
+	h.env.metrics.driftLeft.Inc()
+	h.log.Warn("tunnel ports are left to another program that changes them again and again",
+		zap.String("network", network), zap.Duration("for", f.step))
+	h.status.tell(h.driftEvent(list[0].Bridge, networkNamed(network), api.EventLeftAlone, len(list), why))
+}
+
+// resumeRows gives fights over whose time is up another chance.
+func (h *host) resumeRows() {
+	for _, f := range h.rows.fights.due(time.Now()) {
+		h.takeRowsBack(f.key.Match)
+	}
+}
+
+// takeRowsBack lets the tunnel ports of a network be looked at again.
+func (h *host) takeRowsBack(network string) {
+	h.dirty[network] = struct{}{}
+	h.status.touch(network)
+}
+
+// leftRows reports whether the tunnel ports of a network are left as they are.
+func (h *host) leftRows(network string) bool { return h.rows.fights.concedes(rowsKey(network)) }
+
+// rowsComplaint says for people that the tunnel ports of a network are left as
+// they are, "" if they are not.
+func (h *host) rowsComplaint(network string) string {
+	f := h.rows.fights.held[rowsKey(network)]
+	if f == nil {
+		return ""
+	}
+	return fmt.Sprintf("another program has changed tunnel ports of this network more than %d times in a minute: left as it made them until %s; "+
+		"find it with ovsmesh audit --history, stop it, then run ovsmesh audit --repair", fightLimit, f.until.UTC().Format("15:04:05 UTC"))
 }
 
 // rowsMended tells of what is right again after a plan has been carried out.

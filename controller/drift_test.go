@@ -1,6 +1,7 @@
 package controller_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"ovsmesh/controller/api"
 	"ovsmesh/openflow/audit"
 	"ovsmesh/ovsdb/ovstest"
+	"ovsmesh/topology"
 )
 
 // history waits until the history since a moment has exactly these entries, each
@@ -200,6 +202,11 @@ func driftOfFlows(t *testing.T, way string) {
 	m.quiet()
 	if h, err := m.ctl.AuditHistory(m.ctx, api.HistoryRequest{Host: "h2"}); err != nil || len(h.Entries) > 0 {
 		t.Errorf("history of h2: %+v, %v", h, err)
+	}
+	for _, r := range []api.HistoryRequest{{Host: "none"}, {Network: "none"}} {
+		if _, err := m.ctl.AuditHistory(m.ctx, r); !errors.Is(err, topology.ErrNotFound) {
+			t.Errorf("%+v: %v", r, err)
+		}
 	}
 }
 
@@ -435,6 +442,46 @@ func TestDriftOfRows(t *testing.T) {
 		}
 		return nil
 	})
+	m.meshed("blue", "h1", "h2", "h3")
+	m.pingAll(vms...)
+	m.clean()
+	m.quiet()
+}
+
+// A tunnel port that somebody takes away again and again is left to him, until
+// an operator has it repaired or something else is wanted.
+func TestDriftFightOverRows(t *testing.T) {
+	m, vms := threeVMs(t, func(m *mesh) { m.sweep = 300 * time.Millisecond })
+	m.apply(ownBridges)
+	m.meshed("blue", "h1", "h2", "h3")
+	h1 := m.Host("h1")
+	toH2, _ := m.tunnelTo(h1, "h2")
+	const said = "another program has changed tunnel ports of this network more than 5 times"
+	fight := func() {
+		for range 5 {
+			m.vsctl(h1, "del-port", toH2)
+			m.meshed("blue", "h1", "h2", "h3")
+		}
+		last := m.ctl.Events(0).Last
+		m.vsctl(h1, "del-port", toH2)
+		m.problem("blue", "h1: "+said)
+		m.heard(last, "drift h1 blue left-alone "+said)
+		time.Sleep(time.Second) // several sweeps
+		if out := m.vsctl(h1, "list-ports", "xapi1"); strings.Contains(out, toH2) {
+			t.Errorf("it is back: %q", out)
+		}
+		m.pingAll(vms[1:]...) // the others of the network
+		m.pingAll(vms[0], vms[2])
+	}
+	fight()
+	rep := m.audit(api.AuditRequest{Repair: true})
+	if !rep.Complete || slices.ContainsFunc(rep.Findings, func(f audit.Finding) bool { return !f.Repaired }) {
+		t.Errorf("repair: %+v", rep.Findings)
+	}
+	m.meshed("blue", "h1", "h2", "h3")
+	m.pingAll(vms...)
+	fight()
+	vms = append(vms, m.vm("h1", "vm-4", "xapi1", 4, "")) // all look again
 	m.meshed("blue", "h1", "h2", "h3")
 	m.pingAll(vms...)
 	m.clean()

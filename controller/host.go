@@ -228,6 +228,9 @@ func (h *host) wait() time.Duration {
 			d = min(d, left)
 		}
 	}
+	if left := h.rows.fights.left(time.Now()); left > 0 {
+		d = min(d, left)
+	}
 	for _, b := range h.bridges {
 		if left := b.retry.left(); left > 0 {
 			d = min(d, left)
@@ -355,6 +358,7 @@ func (h *host) setWanted(name string, on *topology.OnHost) {
 		}
 	}
 	h.dirty[name] = struct{}{}
+	h.rows.fights.end(rowsKey(name))
 	if on == nil {
 		delete(h.wants, name)
 		delete(h.on, name)

@@ -35,6 +35,7 @@ const stepsLogged = 5
 // names, for the number may be given to another network's port.
 func (h *host) write(ctx context.Context) bool {
 	h.observe()
+	h.resumeRows()
 	h.waiting = h.pacing.left() > 0
 	h.surveyBridges()
 	for _, b := range h.bridges {
@@ -105,6 +106,10 @@ func (h *host) plan() (plan.Plan, look) {
 		}
 	}
 	for name := range names {
+		if h.leftRows(name) {
+			w.Complete = false // or they would be taken for forgotten
+			continue
+		}
 		w.Networks = append(w.Networks, h.wantPorts(name))
 	}
 	return plan.Diff(h.att.db, w), l

@@ -269,6 +269,10 @@ func (h *host) networkStatus(on *topology.OnHost) networkStatus {
 			n.problems = append(n.problems, text)
 		}
 	}
+	if text := h.rowsComplaint(on.Net.Name); text != "" {
+		n.inSync = false
+		blame = append(blame, text)
+	}
 	if name := h.carrierOf(on); name != "" {
 		blame = append(blame, h.rowErrors[name]...)
 		if at := h.carriers[name].bridge(); at != on.Bridge {
