@@ -17,10 +17,9 @@ const problemsShown = 10
 // topologyProblems says what is wrong, hosts first since a tunnel's trouble is
 // mostly its host's, and what the operator can do.
 func topologyProblems(top api.Topology) []string {
-	var out []string
+	out := alike(top.Hosts)
 	told := map[string]bool{} // "host: what is wrong with a bridge there"
 	for _, h := range top.Hosts {
-		out = append(out, hostProblems(h)...)
 		for _, b := range h.Bridges {
 			told[h.Name+": "+b.Error] = b.Error != ""
 		}
@@ -49,6 +48,33 @@ func topologyProblems(top api.Topology) []string {
 	out = append(out, downProblems(down)...)
 	if all > len(down) {
 		out = append(out, count(all-len(down), "more tunnel end")+" down: see ovsmesh topology tunnels --down")
+	}
+	return out
+}
+
+// alikeFrom is how many hosts with the same trouble are named together.
+const alikeFrom = 4
+
+// alike returns what is wrong with hosts, of many with the same words only once.
+func alike(hosts []api.TopologyHost) []string {
+	names := map[string][]string{} // by the words
+	for _, h := range hosts {
+		for _, p := range hostProblems(h) {
+			text := strings.TrimPrefix(p, h.Name+": ")
+			names[text] = append(names[text], h.Name)
+		}
+	}
+	var out []string
+	for _, h := range hosts {
+		for _, p := range hostProblems(h) {
+			text := strings.TrimPrefix(p, h.Name+": ")
+			switch list := names[text]; {
+			case len(list) < alikeFrom:
+				out = append(out, p)
+			case list[0] == h.Name:
+				out = append(out, fmt.Sprintf("%s and %d more hosts: %s", strings.Join(list[:alikeFrom-1], ", "), len(list)-alikeFrom+1, text))
+			}
+		}
 	}
 	return out
 }

@@ -7,6 +7,26 @@ import (
 	"ovsmesh/controller/api"
 )
 
+// Many hosts with the same trouble are one line.
+func TestHostsAlike(t *testing.T) {
+	var top api.Topology
+	for _, name := range []string{"xen1", "xen2", "xen3", "xen4", "xen5"} {
+		top.Hosts = append(top.Hosts, api.TopologyHost{Name: name, SystemID: "s-" + name})
+	}
+	top.Hosts[1].Problems = []string{"something of its own"}
+	want := []string{
+		`xen1, xen2, xen3 and 2 more hosts: not connected: its tunnels and flows stay as they are; look at "ovs-vsctl show" there, and at the way to this controller's port 6640`,
+		"xen2: something of its own",
+	}
+	if got := topologyProblems(top); !slices.Equal(got, want) {
+		t.Errorf("got\n%q\nwant\n%q", got, want)
+	}
+	top.Hosts = top.Hosts[2:]
+	if got := topologyProblems(top); len(got) != 3 {
+		t.Errorf("three are named one by one: %q", got)
+	}
+}
+
 // One cause is told once, where it is: at the bridge, not again at each network
 // and tunnel that suffers from it.
 func TestTopologyProblemsOnce(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 
 // What the panel lists at most.
 const (
-	networksListed = 12
+	networksListed = 10 // as many as there are colours
 	wrongListed    = 16
 )
 
@@ -25,7 +25,7 @@ const (
 func newPanel(x, y float64, g Graph, m *mesh) *panel {
 	p := &panel{x: x, y: y}
 	p.networks(g.Networks)
-	p.states(g)
+	p.states(g, m)
 	p.hosts(m.hosts)
 	p.wrong(g, m)
 	return p
@@ -82,7 +82,7 @@ func (p *panel) networks(list []Network) {
 	}
 }
 
-func (p *panel) states(g Graph) {
+func (p *panel) states(g Graph, m *mesh) {
 	n := ends(g)
 	if len(g.Ends) == 0 {
 		return
@@ -99,6 +99,13 @@ func (p *panel) states(g Graph) {
 			p.sample(stateColour(state), 2.2, dashes(state))
 			p.line(swatch, grouped(n[state])+" "+state, ink)
 		}
+	}
+	first, from := m.drawn()
+	if first > linesDrawn {
+		p.line(swatch, "up ones are a tint, not lines", faint)
+	}
+	if from > first {
+		p.line(swatch, "of "+grouped(from-first)+" tunnels not up only a tint is drawn", faint)
 	}
 }
 

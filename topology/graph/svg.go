@@ -87,10 +87,7 @@ func (d *drawing) links(m *mesh, l *layout) {
 		}
 		return up[network]
 	}
-	first := 0 // of the links that are not up
-	for first < len(m.links) && m.links[first].up() {
-		first++
-	}
+	first, from := m.drawn()
 	whole := first <= linesDrawn
 	for i := range m.links {
 		k := &m.links[i]
@@ -98,7 +95,7 @@ func (d *drawing) links(m *mesh, l *layout) {
 		switch {
 		case k.up() && whole:
 			path(k.network).WriteString(c.data())
-		case k.up():
+		case k.up() || i < from:
 		default:
 			if k.ab == Up {
 				path(k.network).WriteString(c.half().data())
@@ -109,8 +106,10 @@ func (d *drawing) links(m *mesh, l *layout) {
 		}
 	}
 	if !whole {
-		fmt.Fprintf(&d.b, `<circle cx="%s" cy="%s" r="%s" fill="%s" fill-opacity="0.10"><title>%s tunnels that are up</title></circle>`+"\n",
-			num(l.centre.x), num(l.centre.y), num(l.ring), networkColour(0), grouped(first))
+		d.tint(l, networkColour(0), grouped(first)+" tunnels that are up")
+	}
+	if from > first {
+		d.tint(l, grey, grouped(from-first)+" tunnels that are not up")
 	}
 	width, opacity := thickness(len(m.links))
 	for network := -1; network < len(m.networks); network++ {
@@ -119,7 +118,6 @@ func (d *drawing) links(m *mesh, l *layout) {
 				up[network], networkColour(network), num(width), num(opacity))
 		}
 	}
-	from := max(first, len(m.links)-wrongDrawn)
 	d.many = len(m.links)-from > wrongApart
 	for i := from; i < len(m.links); i++ {
 		k := &m.links[i]
@@ -129,6 +127,28 @@ func (d *drawing) links(m *mesh, l *layout) {
 		d.wrong(c.reversed(), k.ba)
 		d.b.WriteString("</g>\n")
 	}
+}
+
+// drawn returns where the links begin that are not up, and of these the ones that
+// are drawn one by one: if there are too many, those that are down alone.
+func (m *mesh) drawn() (first, from int) {
+	for first < len(m.links) && m.links[first].up() {
+		first++
+	}
+	from = first
+	if len(m.links)-first <= wrongDrawn {
+		return first, first
+	}
+	for from < len(m.links) && severity(m.links[from].ab) < severity(Down) && severity(m.links[from].ba) < severity(Down) {
+		from++
+	}
+	return first, max(from, len(m.links)-wrongDrawn)
+}
+
+// tint colours the inside of the ring, in place of lines that are too many.
+func (d *drawing) tint(l *layout, colour, about string) {
+	fmt.Fprintf(&d.b, `<circle cx="%s" cy="%s" r="%s" fill="%s" fill-opacity="0.10"><title>%s</title></circle>`+"\n",
+		num(l.centre.x), num(l.centre.y), num(l.ring), colour, escape(about))
 }
 
 // wrong draws the half of a curve that belongs to an end that is not up.
