@@ -2,6 +2,7 @@ package verify_test
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -17,23 +18,48 @@ func virtualIP() netip.Addr { return netip.MustParseAddr("10.0.0.100") }
 func TestCheckHolds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := rapid.Custom(anyCloud).Draw(t, "cloud")
-		if err := c.build(); err != nil {
-			t.Fatal(err)
+		c.holds(t)
+	})
+}
+
+// VMs move, and until the old host lets go of one it is on both.
+func TestCheckHoldsWhileVMsMove(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := rapid.Custom(anyCloud).Draw(t, "cloud")
+		c.vms = append(c.vms, vm{host: 1, macs: [][6]byte{mac(1)}, ips: []netip.Addr{ip4(1)}})
+		for range rapid.IntRange(1, 3).Draw(t, "moves") {
+			at := rapid.IntRange(0, len(c.vms)-1).Draw(t, "vm")
+			if c.vms[at].external {
+				continue
+			}
+			there := c.vms[at]
+			there.host = rapid.IntRange(1, 4).Draw(t, "to")
+			c.vms = append(c.vms, there)
+			c.holds(t)
+			c.vms = slices.Delete(c.vms, at, at+1)
+			c.holds(t)
 		}
-		violations, unseen := c.check()
-		if len(violations)+len(unseen) > 0 {
-			t.Fatalf("%+v\n%+v", violations, unseen)
-		}
-		for at, b := range c.bridges {
-			for _, n := range c.nets {
-				if _, on := b.flows[n.id]; on {
-					if got := c.gated(at, n); len(got) > 0 {
-						t.Fatalf("%v: %v", at, got)
-					}
+	})
+}
+
+// holds builds the cloud and demands that nothing is wrong with it.
+func (c *cloud) holds(t *rapid.T) {
+	if err := c.build(); err != nil {
+		t.Fatal(err)
+	}
+	violations, unseen := c.check()
+	if len(violations)+len(unseen) > 0 {
+		t.Fatalf("%+v\n%+v", violations, unseen)
+	}
+	for at, b := range c.bridges {
+		for _, n := range c.nets {
+			if _, on := b.flows[n.id]; on {
+				if got := c.gated(at, n); len(got) > 0 {
+					t.Fatalf("%v: %v", at, got)
 				}
 			}
 		}
-	})
+	}
 }
 
 func anyCloud(t *rapid.T) *cloud {
