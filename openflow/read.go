@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"ovsmesh/openflow/flow"
 	"ovsmesh/openflow/wire"
@@ -18,22 +19,23 @@ func (s *Session) Flows(ctx context.Context) ([]flow.Flow, error) {
 	if err != nil {
 		return nil, s.failed("read flows", err)
 	}
-	var flows []flow.Flow
+	var parts [][]flow.Flow
+	total := 0
 	err = s.multipart(ctx, xid, request, wire.MultipartFlow, func(body []byte) error {
 		part, err := wire.DecodeFlows(body)
 		if err != nil {
 			return err
 		}
-		if len(flows)+len(part) > s.cfg.MaxFlows {
+		if total += len(part); total > s.cfg.MaxFlows {
 			return fmt.Errorf("more than %d flows: %w", s.cfg.MaxFlows, ErrTooMuch)
 		}
-		flows = append(flows, part...)
+		parts = append(parts, part)
 		return nil
 	})
 	if err != nil {
 		return nil, s.failed("read flows", err)
 	}
-	return flows, nil
+	return slices.Concat(parts...), nil
 }
 
 // Ports returns the switch's ports.

@@ -2,14 +2,16 @@ package wire
 
 import "ovsmesh/openflow/flow"
 
-// flowStatsLen is the length of a flow-stats record up to its match.
-const flowStatsLen = 48
+const (
+	flowStatsLen   = 48  // of a flow-stats record up to its match
+	flowStatsUsual = 112 // of a whole one
+)
 
 // DecodeFlows decodes the body of one part of a flow-stats reply, OpenFlow
 // 1.3.5 §7.3.5.2. Statistics and durations are passed over.
 func DecodeFlows(body []byte) ([]flow.Flow, error) {
 	r := newReader("flow-stats reply", body)
-	var flows []flow.Flow
+	flows := make([]flow.Flow, 0, len(body)/flowStatsUsual)
 	for r.more() {
 		length := int(r.peek16(0))
 		if length < flowStatsLen {

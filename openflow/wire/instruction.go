@@ -1,6 +1,10 @@
 package wire
 
-import "ovsmesh/openflow/flow"
+import (
+	"slices"
+
+	"ovsmesh/openflow/flow"
+)
 
 const (
 	instructionGoto          = 1
@@ -25,11 +29,7 @@ type instructions struct {
 
 // actions returns the one list of package flow.
 func (s *instructions) actions() flow.Actions {
-	var list flow.Actions
-	for _, part := range []flow.Actions{s.meter, s.apply, s.clear, s.write, s.metadata, s.other, s.next} {
-		list = append(list, part...)
-	}
-	return list
+	return slices.Concat(s.meter, s.apply, s.clear, s.write, s.metadata, s.other, s.next)
 }
 
 // set puts one instruction in its place, and fails if that is taken.

@@ -25,12 +25,12 @@ func (r *reader) oxm() flow.OXM {
 	case length < 0 || masked && length%2 != 0:
 		r.fail("match field %#04x:%d of length %d", class, id>>1, length)
 	case masked:
-		x.Value, x.Mask = string(r.take(length/2)), string(r.take(length/2))
+		x.Value, x.Mask = r.string(length/2), r.string(length/2)
 		if length == 0 {
 			r.fail("match field %#04x:%d with an empty mask", class, id>>1)
 		}
 	default:
-		x.Value = string(r.take(length))
+		x.Value = r.string(length)
 	}
 	return x
 }
@@ -47,7 +47,9 @@ func (r *reader) match() flow.Match {
 	e := r.sub(length)
 	r.skip(padding(length))
 	e.skip(4)
-	var fields []flow.OXM
+	e.text = string(e.b)
+	var room [8]flow.OXM // which most matches do with
+	fields := room[:0]
 	for e.more() {
 		x := e.oxm()
 		fields = append(fields, x)

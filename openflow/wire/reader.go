@@ -8,6 +8,7 @@ import "encoding/binary"
 type reader struct {
 	what string // names the message in err
 	b    []byte
+	text string // ends with b, where many parts of it are to become strings; see string
 	err  error
 }
 
@@ -26,6 +27,17 @@ func (r *reader) take(n int) []byte {
 	p := r.b[:n:n]
 	r.b = r.b[n:]
 	return p
+}
+
+// string returns the next n bytes as a string, which is a part of r.text where
+// that is set.
+func (r *reader) string(n int) string {
+	at := len(r.text) - len(r.b)
+	p := r.take(n)
+	if p == nil || r.text == "" {
+		return string(p)
+	}
+	return r.text[at : at+n]
 }
 
 func (r *reader) skip(n int) { r.take(n) }
