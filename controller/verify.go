@@ -97,6 +97,8 @@ type verifier struct {
 	request api.VerifyRequest
 	silent  map[string]string           // why a host can't be looked at
 	tables  map[verifySite]*verifyTable // that were read, of all networks
+	held    int                         // flows in tables
+	again   int                         // looks that were not the first at a network
 	report  api.VerifyReport
 }
 
@@ -104,10 +106,23 @@ type verifySite struct{ host, bridge string }
 
 // looksAgain is how often a network is looked at that changes meanwhile or in
 // which something is wrong, and looksApart the time between.
+// Where much is wrong no more than looksInAll are made for it.
 const (
 	looksAgain = 3
 	looksApart = 200 * time.Millisecond
+	looksInAll = 20
 )
+
+// forget makes the bridges of a network be read again.
+func (v *verifier) forget(m *verifyMesh) {
+	for host, s := range m.sides {
+		at := verifySite{host, s.bridge.Name}
+		if t := v.tables[at]; t != nil {
+			v.held -= len(t.flows)
+			delete(v.tables, at)
+		}
+	}
+}
 
 func (v *verifier) network(name string) error {
 	var found verifyFound
@@ -118,7 +133,7 @@ func (v *verifier) network(name string) error {
 				return v.ctx.Err()
 			case <-time.After(looksApart):
 			}
-			clear(v.tables)
+			v.again++
 		}
 		m, err := v.members(name)
 		if err != nil {
@@ -128,9 +143,10 @@ func (v *verifier) network(name string) error {
 			return nil // it has gone
 		}
 		found = m.check(v)
-		if !found.moved && len(found.violations) == 0 {
+		if !found.moved && (len(found.violations) == 0 || v.again >= looksInAll) {
 			break
 		}
+		v.forget(m)
 	}
 	if found.moved {
 		found.unseen = append(found.unseen, verify.Unseen{Reason: "network " + name + " keeps changing while it is looked at"})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"ovsmesh/openflow"
 	"ovsmesh/openflow/flow"
@@ -117,6 +118,10 @@ func (s *verifySide) ports(h *host, on *topology.OnHost) {
 	}
 }
 
+// maxVerifyFlows bounds how many flows that were read are held at once, of which
+// each takes about a kilobyte.
+const maxVerifyFlows = 500_000
+
 // verifyTable is what a switch holds.
 type verifyTable struct {
 	flows  []flow.Flow
@@ -139,6 +144,13 @@ func (v *verifier) read(host string, s *verifySide) *verifyTable {
 	ctx, cancel := context.WithTimeout(v.ctx, callTimeout)
 	defer cancel()
 	if t.flows, t.err = s.session.Flows(ctx); t.err != nil {
+		return t
+	}
+	if v.request.Network != "" {
+		t.flows = slices.DeleteFunc(t.flows, func(f flow.Flow) bool { return !verify.Concerns(&f, s.network.ID, s.network.Ports) })
+	}
+	if v.held += len(t.flows); v.held > maxVerifyFlows {
+		t.flows, t.err = nil, fmt.Errorf("bridge %s: more than %d flows would have to be held at once: verify by --network or --host", s.bridge.Name, maxVerifyFlows)
 		return t
 	}
 	var groups []forward.Group

@@ -199,3 +199,29 @@ func TestCheckBaseRefuses(t *testing.T) {
 		}
 	}
 }
+
+// Flows that frames of network 7 may meet, and that they can't.
+func TestConcerns(t *testing.T) {
+	ports := verify.Ports{Own: map[uint32]verify.Role{1: verify.VIF}, Shared: map[uint32]struct{}{20001: {}}}
+	for text, want := range map[string]bool{
+		"table=0, in_port=1 actions=drop":                         true,
+		"table=0, in_port=3 actions=drop":                         false,
+		"table=0, in_port=20001 actions=drop":                     true,
+		"table=0, actions=drop":                                   true,
+		"table=10, in_port=3 actions=drop":                        false,
+		"table=60, metadata=0x7/0xffffffff actions=drop":          true,
+		"table=60, metadata=0x100000007 actions=drop":             true,
+		"table=60, metadata=0x8/0xffffffff actions=drop":          false,
+		"table=60, metadata=0x6/0xfffffffe actions=drop":          true,
+		"table=60, dl_dst=02:00:00:00:00:01 actions=drop":         true,
+		"table=60, metadata=0x100000000/0x100000000 actions=drop": true,
+	} {
+		f, err := flow.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := verify.Concerns(&f, 7, ports); got != want {
+			t.Errorf("%s: %v", text, got)
+		}
+	}
+}
