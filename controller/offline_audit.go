@@ -18,6 +18,7 @@ import (
 type BridgeDump struct {
 	Flows []flow.Flow
 	Old   bool  // in the words of OpenFlow 1.0; see flow.Actions.Old
+	Cut   bool  // there may be more flows than were read
 	Err   error // what of the file can't be read, each thing joined; the flows are all the rest
 }
 
@@ -79,23 +80,57 @@ func (h *OfflineHost) audit(l *hostLook, dumps map[string]BridgeDump) {
 			continue
 		}
 		for _, err := range unjoined(d.Err) {
-			f := audit.UnreachableHostFinding(l.host, err.Error())
-			f.Bridge, f.Effect = name, "not all of what "+name+" holds is known"
-			l.findings = append(l.findings, f)
+			l.unseen(name, err.Error())
 		}
-		if d.Err != nil && len(d.Flows) == 0 {
-			continue // that all flows are missing is not known
-		}
-		got := d.Flows
-		if d.Old {
-			got = h.modern(b, got)
-		}
-		if why := l.compare(h.loop, db, b, id, got); why != "" {
-			l.unreachable("bridge " + name + ": " + why)
+		if d.Err == nil || len(d.Flows) > 0 { // else it is not known what is missing
+			h.compare(l, b, id, d)
 		}
 	}
 	if len(without) > 0 {
 		l.unreachable(bridgesText(without) + ": not looked at, for there is no dump (--dump " + h.Name + "/" + without[0] + "=FILE)")
+	}
+}
+
+// unseen notes that something of a bridge is not known.
+func (l *hostLook) unseen(bridge, why string) {
+	f := audit.UnreachableHostFinding(l.host, why)
+	f.Bridge, f.Effect = bridge, "not all of what "+bridge+" holds is known"
+	l.findings = append(l.findings, f)
+}
+
+// notOldEnough is what there is to say of a dump that modern returns nil for.
+const notOldEnough = "it was dumped over OpenFlow 1.0, by which ovs-ofctl can't print all flows that ovsmesh puts there: dump it with -O OpenFlow13"
+
+// compare compares a dump with what its bridge should hold.
+func (h *OfflineHost) compare(l *hostLook, b *bridge, only uint32, d BridgeDump) {
+	got := d.Flows
+	if d.Old {
+		if got = h.modern(b, got); got == nil {
+			l.unseen(b.name, notOldEnough)
+			return
+		}
+	}
+	before := len(l.findings)
+	if why := l.compare(h.loop, h.loop.att.db, b, only, got); why != "" {
+		l.unreachable("bridge " + b.name + ": " + why)
+		return
+	}
+	if !d.Cut {
+		return
+	}
+	// What is not there may be behind the end.
+	found := l.findings[:before]
+	missing := 0
+	for _, f := range l.findings[before:] {
+		if f.Kind == audit.MissingFlow {
+			missing++
+			continue
+		}
+		found = append(found, f)
+	}
+	l.findings = found
+	if missing > 0 {
+		l.unseen(b.name, fmt.Sprintf("%d of the flows that it should hold are not in the part of the dump that is there", missing))
 	}
 }
 
@@ -111,7 +146,8 @@ func unjoined(err error) []error {
 }
 
 // modern returns flows of a dump over OpenFlow 1.0 with the actions that are
-// wanted in place of other words for the same.
+// wanted in place of other words for the same. It returns nil where there are
+// flows wanted for which that version has no words: ovs-ofctl breaks off then.
 func (h *OfflineHost) modern(b *bridge, got []flow.Flow) []flow.Flow {
 	want := map[flow.Key]flow.Actions{}
 	for id := range b.wantIDs() {
@@ -121,9 +157,14 @@ func (h *OfflineHost) modern(b *bridge, got []flow.Flow) []flow.Flow {
 		}
 		for i := range flows {
 			want[flows[i].Key()] = flows[i].Actions
+			for _, a := range flows[i].Actions {
+				if _, is := a.(flow.WriteMetadata); is {
+					return nil
+				}
+			}
 		}
 	}
-	got = slices.Clone(got)
+	got = append([]flow.Flow{}, got...)
 	for i := range got {
 		if w, ok := want[got[i].Key()]; ok && w.Old().String() == got[i].Actions.String() {
 			got[i].Actions = w

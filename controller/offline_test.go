@@ -196,9 +196,14 @@ func TestOfflineAuditOfLess(t *testing.T) {
 	if err == nil {
 		t.Fatal("read without an error")
 	}
-	all["h2"] = map[string]controller.BridgeDump{"xapi1": {Flows: d.Flows, Err: err}}
+	all["h2"] = map[string]controller.BridgeDump{"xapi1": {Flows: d.Flows, Cut: d.Cut, Err: err}}
 	rep, err = o.Audit(api.AuditRequest{}, all)
 	m.check(err)
+	for _, f := range rep.Findings {
+		if f.Kind == audit.MissingFlow {
+			t.Errorf("missing in a dump that has been cut: %+v", f)
+		}
+	}
 	if rep.Complete || rep.Checked.Bridges != 3 {
 		t.Errorf("with a broken dump: %+v", rep)
 	}
@@ -209,12 +214,18 @@ func TestOfflineAuditOfLess(t *testing.T) {
 		}
 	}
 	want := []string{
+		"xapi1 2 of the flows that it should hold are not in the part of the dump that is there",
 		fmt.Sprintf("xapi1 h2.flows:%d: the file ends within this line: the dump has been cut", len(lines)-1),
 		`xapi1 h2.flows:3: no actions= in "what is this"`,
 	}
 	if diff := cmp.Diff(want, said); diff != "" {
 		t.Error(diff)
 	}
+
+	// OpenFlow 1.0, by which ovs-ofctl prints a part, or nothing.
+	rep, err = o.Audit(api.AuditRequest{Host: "h2"}, controller.Dumps{"h2": {"xapi1": {Flows: d.Flows, Old: true}}})
+	m.check(err)
+	m.finds(rep, wantFinding{"h2", "", audit.UnreachableHost, "", "dump it with -O OpenFlow13", "not all of what xapi1 holds is known"})
 
 	// A host that was away when the inventory was written.
 	spec, inv := m.exported()

@@ -100,7 +100,9 @@ func (w *offlineWorld) Tables(host, bridge string) (*forward.Bridge, error) {
 			return nil, fmt.Errorf("there is no dump of bridge %s (--dump %s/%s=FILE)", bridge, host, bridge)
 		}
 		if sw.Flows = d.Flows; d.Old {
-			sw.Flows = w.offline.Host(host).modern(b, d.Flows)
+			if sw.Flows = w.offline.Host(host).modern(b, d.Flows); sw.Flows == nil {
+				return nil, fmt.Errorf("the dump of bridge %s: %s", bridge, notOldEnough)
+			}
 		}
 	}
 	w.tables[at] = forward.Load(sw)

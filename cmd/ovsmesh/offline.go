@@ -16,6 +16,7 @@ import (
 	"ovsmesh/controller"
 	"ovsmesh/controller/api"
 	"ovsmesh/openflow/ofctl"
+	"ovsmesh/ovsdb/schema"
 	"ovsmesh/topology"
 )
 
@@ -119,7 +120,7 @@ func readDump(path string, h *controller.OfflineHost, bridge string) (controller
 	}
 	defer file.Close() // nothing was written
 	d, err := ofctl.ReadDump(file, path, h.Names(bridge))
-	return controller.BridgeDump{Flows: d.Flows, Old: d.Old, Err: err}, nil
+	return controller.BridgeDump{Flows: d.Flows, Old: d.Old, Cut: d.Cut, Err: err}, nil
 }
 
 // cutDump cuts HOST/BRIDGE=FILE.
@@ -186,6 +187,9 @@ func (f *offlineFlags) completeDump(_ *cobra.Command, _ []string, word string) (
 			continue
 		}
 		for _, b := range h.OVS.Bridges {
+			if b.ExternalIDs[schema.KeyOwner] != inv.StoreID {
+				continue
+			}
 			out = append(out, h.Name+"/"+b.Name+"=")
 		}
 	}

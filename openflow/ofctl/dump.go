@@ -24,8 +24,12 @@ type Dump struct {
 	Lines []int // of Flows, counted from 1
 
 	// Old says that the switch was asked over OpenFlow 1.0, where it has other
-	// words for the same actions: see flow.Actions.Old.
+	// words for the same actions: see flow.Actions.Old. Where no reply line says
+	// it, the words do.
 	Old bool
+
+	// Cut says that the file ends too early: there may be flows behind its end.
+	Cut bool
 }
 
 // LineError is a line of a dump that can't be read.
@@ -65,8 +69,10 @@ func ReadDump(r io.Reader, file string, names flow.Names) (*Dump, error) {
 			fail(in.number, err)
 			continue
 		case errors.Is(err, io.ErrUnexpectedEOF):
+			d.Cut = true
 			fail(in.number, errors.New("the file ends within this line: the dump has been cut"))
 		case err != nil && !errors.Is(err, io.EOF):
+			d.Cut = true
 			errs = append(errs, fmt.Errorf("%s: %w", file, err))
 		}
 		if err != nil {
@@ -86,6 +92,9 @@ func ReadDump(r io.Reader, file string, names flow.Names) (*Dump, error) {
 		}
 		d.Flows = append(d.Flows, f)
 		d.Lines = append(d.Lines, in.number)
+	}
+	if !said {
+		d.Old = oldWords(d.Flows)
 	}
 	if bad > maxLineErrors {
 		errs = append(errs, fmt.Errorf("%s: %d more lines that can't be read", file, bad-maxLineErrors))
@@ -108,6 +117,25 @@ func replyLine(line string) (old, ok bool) {
 		return !strings.Contains(rest, "(OF1."), ok
 	}
 	return false, false
+}
+
+// oldWords reports whether actions are in words that OpenFlow 1.0 alone has, and
+// none in those that it has not.
+func oldWords(flows []flow.Flow) bool {
+	old := false
+	for i := range flows {
+		for _, a := range flows[i].Actions {
+			switch a := a.(type) {
+			case flow.SetField, flow.GotoTable, flow.WriteMetadata, flow.WriteActions, flow.ClearActions, flow.Meter:
+				return false
+			case flow.Text:
+				for _, word := range []string{"mod_", "load:", "resubmit(,", "strip_vlan", "enqueue:"} {
+					old = old || strings.HasPrefix(a.Text, word)
+				}
+			}
+		}
+	}
+	return old
 }
 
 var errLongLine = fmt.Errorf("longer than %d bytes", maxLine)

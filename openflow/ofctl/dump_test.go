@@ -57,6 +57,9 @@ func TestReadDumpNamesWhatIsWrong(t *testing.T) {
 	if len(d.Flows) != 1 || err == nil || err.Error() != "f: disk on fire" {
 		t.Errorf("%d flows, %v", len(d.Flows), err)
 	}
+	if !d.Cut {
+		t.Error("a file that can't be read is not known to be cut")
+	}
 	var line *ofctl.LineError
 	if _, err := ofctl.ReadDump(strings.NewReader("x\n"), "f", flow.Names{}); !errors.As(err, &line) || line.File != "f" || line.Line != 1 {
 		t.Errorf("%v", err)
@@ -72,6 +75,18 @@ func TestReadDumpVersion(t *testing.T) {
 		d, err := ofctl.ReadDump(strings.NewReader("# a dump\n"+head+"\n cookie=0x5, actions=drop\n"), "f", flow.Names{})
 		if err != nil || d.Old != old || len(d.Flows) != 1 || d.Flows[0].Cookie != 5 {
 			t.Errorf("%q: %+v, %v", head, d, err)
+		}
+	}
+}
+
+// Without a reply line the words of the actions say which version it was.
+func TestReadDumpVersionByWords(t *testing.T) {
+	for text, old := range map[string]bool{
+		" actions=NORMAL\n": false, " actions=output:1,mod_dl_dst:02:00:00:00:00:01\n": true, " actions=resubmit(,5)\n": true,
+		" actions=load:0x1->NXM_NX_REG0[]\n priority=1 actions=goto_table:5\n": false,
+	} {
+		if d, err := ofctl.ReadDump(strings.NewReader(text), "f", flow.Names{}); err != nil || d.Old != old {
+			t.Errorf("%q: %v, %v", text, d.Old, err)
 		}
 	}
 }
