@@ -46,8 +46,12 @@ func topologyProblems(top api.Topology) []string {
 		}
 	}
 	out = append(out, downProblems(down)...)
-	if all > len(down) {
-		out = append(out, count(all-len(down), "more tunnel end")+" down: see ovsmesh topology tunnels --down")
+	if more := all - len(down); more > 0 {
+		noun := "tunnel end" // all of them on other hosts than the one that was asked for
+		if len(down) > 0 {
+			noun = "more tunnel end"
+		}
+		out = append(out, count(more, noun)+" down: see ovsmesh topology tunnels --down")
 	}
 	return out
 }
