@@ -47,3 +47,61 @@ func TestInventoryIsLossless(t *testing.T) {
 		}
 	}
 }
+
+// What is wrong with the arguments and the files is said, before anything is
+// compared.
+func TestAuditDumpRefuses(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	spec := write("spec.yaml", "networks: [{name: blue, encap: gre, key: 103, bridge: xapi1}]\nhosts: [{name: xen1, endpoint: 192.0.2.1}]\n")
+	inventory := write("inventory.yaml", `
+storeID: 5b3c0000-0000-4000-8000-00000000000a
+networks: [{name: blue, id: 1, encap: gre, key: 103}]
+hosts:
+- name: xen1
+  id: 1
+  systemID: xen1
+  ovs: {bridges: [{name: xapi1, failMode: secure, externalIDs: {ovsmesh-owner: 5b3c0000-0000-4000-8000-00000000000a}}, {name: xenbr0}]}
+`)
+	dump := write("xen1.flows", "nonsense\n actions=drop\n")
+	files := []string{"--spec", spec, "--inventory", inventory}
+	for _, c := range []struct {
+		name string
+		args []string
+		want string // in what is printed
+	}{
+		{"no spec", []string{"--dump", "xen1/xapi1=" + dump, "--inventory", inventory}, "--dump needs --spec FILE"},
+		{"no inventory", []string{"--dump", "xen1/xapi1=" + dump, "--spec", spec}, "--dump needs --inventory FILE"},
+		{"no dump", files, "name at least one"},
+		{"stdin twice", []string{"--dump", "xen1/xapi1=" + dump, "--spec", "-", "--inventory", "-"}, "stdin can be read only once"},
+		{"no bridge", append([]string{"--dump", "xen1=" + dump}, files...), "want HOST/BRIDGE=FILE, like xen1/xapi1=xen1.flows"},
+		{"no file", append([]string{"--dump", "xen1/xapi1="}, files...), "want HOST/BRIDGE=FILE"},
+		{"twice", append([]string{"--dump", "xen1/xapi1=" + dump, "--dump", "xen1/xapi1=x"}, files...), "xen1/xapi1 is given twice"},
+		{"unknown host", append([]string{"--dump", "xen9/xapi1=" + dump}, files...), "dump of xen9: there is no such host; there are xen1"},
+		{"unknown bridge", append([]string{"--dump", "xen1/xenbr0=" + dump}, files...), "ovsmesh manages no such bridge there; it manages xapi1"},
+		{"missing file", append([]string{"--dump", "xen1/xapi1=" + dump + ".not"}, files...), "no such file"},
+		{"repair", append([]string{"--repair", "--dump", "xen1/xapi1=" + dump}, files...), "a file can't be repaired"},
+		{"history", append([]string{"--history", "--dump", "xen1/xapi1=" + dump}, files...), "files have no history"},
+		{"unknown network", append([]string{"--network", "red", "--dump", "xen1/xapi1=" + dump}, files...), `network "red": not found`},
+		{"spec for inventory", []string{"--dump", "xen1/xapi1=" + dump, "--spec", spec, "--inventory", spec}, "this is not what ovsmesh export --inventory writes"},
+		{"empty inventory", []string{"--dump", "xen1/xapi1=" + dump, "--spec", spec, "--inventory", write("empty", "{}")}, "names no storeID"},
+		{"bad spec", []string{"--dump", "xen1/xapi1=" + dump, "--spec", inventory, "--inventory", inventory}, "storeID: unknown list"},
+		{"bad line", append([]string{"--dump", "xen1/xapi1=" + dump}, files...), dump + `:1: no actions= in "nonsense"`},
+		{"bad line in JSON", append([]string{"-o", "json", "--dump", "xen1/xapi1=" + dump}, files...), `"complete": false`},
+	} {
+		got := command(t, []string{"OVSMESH_SERVER=http://127.0.0.1:1"}, "", append([]string{"audit"}, c.args...)...)
+		if got.code != exitError || !strings.Contains(got.stdout+got.stderr, c.want) {
+			t.Errorf("%s: exit %d, want %s in\n%s%s", c.name, got.code, c.want, got.stdout, got.stderr)
+		}
+	}
+	got := command(t, nil, "", "__complete", "audit", "--inventory", inventory, "--dump", "x")
+	if !strings.HasPrefix(got.stdout, "xen1/xapi1=\n:") {
+		t.Errorf("completed as\n%s", got.stdout)
+	}
+}

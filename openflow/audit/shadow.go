@@ -49,7 +49,7 @@ func (l *look) shadows() []Finding {
 			continue
 		}
 		if top := l.top; top != nil && f.Table == 0 && len(f.Match) == 0 && f.Priority > top.Priority {
-			if !tables[0].covered(f.Match, f.Priority, true) {
+			if x := tables[0]; x == nil || !x.covered(f.Match, f.Priority, true) {
 				out = append(out, l.shadowFinding("", top, f, "another program's flow takes every frame on "+l.Name))
 			}
 			continue
