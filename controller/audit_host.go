@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"ovsmesh/controller/api"
 	"ovsmesh/openflow/audit"
@@ -138,7 +139,14 @@ func (l *hostLook) bridge(ctx context.Context, h *host, db *schema.DB, b *bridge
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	got, err := b.sess.Flows(ctx)
+	var (
+		wg  sync.WaitGroup
+		got []flow.Flow
+		err error
+	)
+	wg.Go(func() { got, err = b.sess.Flows(ctx) })
+	want, why := l.want(h, b, only) // while the switch is at it
+	wg.Wait()
 	if err != nil {
 		if errors.Is(err, context.DeadlineExceeded) {
 			for name := range h.bridges { // one switch serves them all
@@ -149,54 +157,77 @@ func (l *hostLook) bridge(ctx context.Context, h *host, db *schema.DB, b *bridge
 		}
 		return err.Error()
 	}
-	return l.compare(h, db, b, only, got)
+	if why == "" {
+		l.differences(h, db, b, only, want, got)
+	}
+	return why
 }
 
 // compare compares the flows that a bridge has been found to hold with those
 // that it should, of one network where only is not 0. It returns why it could
 // not, "" if it could.
 func (l *hostLook) compare(h *host, db *schema.DB, b *bridge, only uint32, got []flow.Flow) string {
+	want, why := l.want(h, b, only)
+	if why == "" {
+		l.differences(h, db, b, only, want, got)
+	}
+	return why
+}
+
+// bridgeWant is the flows that a bridge should hold.
+type bridgeWant struct {
+	asked []flow.Flow // of the networks that the request is for
+	all   []flow.Flow // with a repair, which asks for no single network: of all
+}
+
+// want works out what a bridge should hold. It returns why it could not, "" if
+// it could.
+func (l *hostLook) want(h *host, b *bridge, only uint32) (w bridgeWant, why string) {
 	ids := map[uint32]bool{only: true}
 	if only == 0 {
 		for id := range b.nets {
 			ids[id] = true
 		}
 	}
-	look := audit.Bridge{
-		Host: l.host, Name: b.name, Foreign: l.request.Foreign,
-		Network: func(id uint32) string { return b.nets[id] },
-		Port:    h.portNames(db, b),
-		MAC:     h.macNames(b),
-	}
-	var all []flow.Flow // of all networks
 	for _, id := range slices.Sorted(maps.Keys(b.wantIDs())) {
 		if !ids[id] && !l.request.Repair {
 			continue
 		}
 		want, err := h.wanted(b, id)
 		if err != nil {
-			return err.Error()
+			return bridgeWant{}, err.Error()
 		}
 		if ids[id] {
-			look.Want = append(look.Want, want...)
+			w.asked = append(w.asked, want...)
 		}
-		all = append(all, want...)
+		if l.request.Repair {
+			w.all = append(w.all, want...)
+		}
 	}
+	return w, ""
+}
+
+// differences notes what is to be said of a bridge, and with a repair what would
+// be sent to it.
+func (l *hostLook) differences(h *host, db *schema.DB, b *bridge, only uint32, want bridgeWant, got []flow.Flow) {
 	l.checked.Bridges++
-	l.checked.Flows += len(look.Want)
+	l.checked.Flows += len(want.asked)
 	if l.request.Repair {
-		if lines := bundleText(all, got); len(lines) > 0 {
+		if lines := bundleText(want.all, got); len(lines) > 0 {
 			l.repairs = append(l.repairs, audit.Repair{Host: l.host, Bridge: b.name, Rows: []string{}, Flows: lines})
 		}
 	}
-	look.Got = got
 	if only != 0 {
-		look.Got = slices.DeleteFunc(got, func(f flow.Flow) bool {
+		got = slices.DeleteFunc(got, func(f flow.Flow) bool {
 			return pipeline.Owned(f.Cookie) && pipeline.NetworkOf(f.Cookie) != only
 		})
 	}
-	l.findings = append(l.findings, audit.Flows(look)...)
-	return ""
+	l.findings = append(l.findings, audit.Flows(audit.Bridge{
+		Host: l.host, Name: b.name, Foreign: l.request.Foreign, Want: want.asked, Got: got,
+		Network: func(id uint32) string { return b.nets[id] },
+		Port:    h.portNames(db, b),
+		MAC:     h.macNames(b),
+	})...)
 }
 
 // wantIDs returns the IDs of the networks that are wanted on a bridge, with 0
