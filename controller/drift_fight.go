@@ -159,11 +159,14 @@ func (b *bridge) complaint(network *uint32) string {
 	if n == 0 {
 		return ""
 	}
-	what := "1 flow"
+	what := "1 flow of ours"
 	if n > 1 {
-		what = fmt.Sprintf("%d flows", n)
+		what = fmt.Sprintf("%d flows of ours", n)
 	}
-	return fmt.Sprintf("another program has changed %s of ours on bridge %s more than %d times in a minute: left as it made them until %s; "+
+	if network != nil {
+		what += " on bridge " + b.name
+	}
+	return fmt.Sprintf("another program has changed %s more than %d times in a minute: left as it made them until %s; "+
 		"find it with ovsmesh audit --history, stop it, then run ovsmesh audit --repair",
-		what, b.name, fightLimit, until.UTC().Format("15:04:05 UTC"))
+		what, fightLimit, until.UTC().Format("15:04:05 UTC"))
 }

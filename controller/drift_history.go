@@ -48,7 +48,7 @@ func (s *history) mended(now time.Time, first uint64, count int) {
 	for n := first; n < first+uint64(count); n++ {
 		if s.keeps(n) {
 			e := &s.ring[s.place(n)]
-			e.Repaired, e.RepairedAt = true, stamp(now)
+			e.Repaired, e.RepairedAt, e.Note = true, stamp(now), ""
 		}
 	}
 }
