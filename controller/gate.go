@@ -202,8 +202,11 @@ func refusal(what string, breaches []verify.Breach) string {
 // from; and whether the switch itself keeps all its tunnels apart.
 func (h *host) ownPorts(b *bridge, on *topology.OnHost, soon bool) (roles map[uint32]verify.Role, protected bool) {
 	db := h.att.db
-	tunnels := db.PortsOfNetwork(on.Net.Name)
-	roles = make(map[uint32]verify.Role, len(on.VIFs)+len(tunnels))
+	size := len(on.VIFs)
+	if on.Net.TunnelPorts == topology.TunnelPortsPerNetwork {
+		size += len(on.Net.Members)
+	}
+	roles = make(map[uint32]verify.Role, size)
 	for i := range on.VIFs {
 		v := db.InterfaceByName(on.VIFs[i].Interface)
 		if v == nil || v.OFPort <= 0 || h.vifs[v.Name] != on.Net.Name {
@@ -219,20 +222,20 @@ func (h *host) ownPorts(b *bridge, on *topology.OnHost, soon bool) (roles map[ui
 	}
 	protected = true
 	key := strconv.FormatUint(uint64(on.Net.Key), 10)
-	for _, p := range tunnels {
+	db.EachPortOfNetwork(on.Net.Name, func(p *schema.Port) {
 		if p.ExternalIDs[schema.KeyOwner] != h.env.owner || len(p.Interfaces) != 1 {
-			continue
+			return
 		}
 		i, r := db.Interfaces[p.Interfaces[0]], db.BridgeOfPort(p.UUID)
 		if i == nil || i.OFPort <= 0 || r == nil || r.Name != b.name || i.Type != string(on.Net.Encap) || i.Options["key"] != key {
-			continue
+			return
 		}
 		protected = protected && p.Protected
 		roles[uint32(i.OFPort)] = verify.Tunnel
 		if on.Net.Learning && !hasMember(on, p.ExternalIDs[schema.KeyPeer]) {
 			roles[uint32(i.OFPort)] = verify.Leaving
 		}
-	}
+	})
 	if soon {
 		h.askedPorts(on, roles)
 	}
