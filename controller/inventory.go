@@ -68,6 +68,7 @@ func (h *host) inventory(ctx context.Context) (*api.InventoryOVS, string) {
 	if !h.ask(ctx, func(context.Context) {
 		if h.att != nil {
 			ovs, why = inventoryOf(h.att.db), ""
+			ovs.Target = h.target()
 		}
 	}) {
 		return nil, "it does not answer in time"
@@ -97,6 +98,14 @@ func inventoryOf(db *schema.DB) *api.InventoryOVS {
 				row.Ports = append(row.Ports, inventoryPort(db, p))
 			}
 		}
+		for _, id := range b.Controllers {
+			if c := db.Controllers[id]; c != nil {
+				row.Controllers = append(row.Controllers, api.InventoryController{
+					Target: c.Target, Type: c.Type, ConnectionMode: c.ConnectionMode, ExternalIDs: c.ExternalIDs,
+				})
+			}
+		}
+		slices.SortFunc(row.Controllers, func(a, b api.InventoryController) int { return strings.Compare(a.Target, b.Target) })
 		slices.SortFunc(row.Ports, func(a, b api.InventoryPort) int { return strings.Compare(a.Name, b.Name) })
 		ovs.Bridges = append(ovs.Bridges, row)
 	}

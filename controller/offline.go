@@ -40,7 +40,6 @@ func NewOffline(spec []topology.File, inv api.Inventory) (*Offline, error) {
 	}
 	o := &Offline{hosts: map[string]*OfflineHost{}}
 	mesh := topology.NewMesh()
-	env := &environment{log: zap.NewNop(), events: newEvents(1), owner: inv.StoreID}
 	left := map[string]bool{}
 	for _, h := range inv.Hosts {
 		left[h.Name] = h.Left
@@ -55,7 +54,7 @@ func NewOffline(spec []topology.File, inv api.Inventory) (*Offline, error) {
 		}
 		mesh.SetHost(r)
 		if r.Kind != topology.KindExternal {
-			o.hosts[r.Name] = &OfflineHost{Name: r.Name, Missing: "the inventory does not have it: it has never dialled in", loop: newHost(r.Name, env)}
+			o.hosts[r.Name] = &OfflineHost{Name: r.Name, Missing: "the inventory does not have it: it has never dialled in", loop: newHost(r.Name, offlineEnvironment(inv.StoreID))}
 		}
 	}
 	for _, p := range intent.Ports() {
@@ -80,6 +79,12 @@ func NewOffline(spec []topology.File, inv api.Inventory) (*Offline, error) {
 		}
 	}
 	return o, nil
+}
+
+// offlineEnvironment is that of one host alone, since each may be reached by
+// another address.
+func offlineEnvironment(owner string) *environment {
+	return &environment{log: zap.NewNop(), events: newEvents(1), owner: owner}
 }
 
 // offlineIntent returns the intent of a controller with the inventory's store
@@ -125,6 +130,7 @@ func (h *OfflineHost) take(f *api.InventoryHost) error {
 		return err
 	}
 	h.Missing = ""
+	h.loop.env.advertise = f.OVS.Target
 	h.loop.att = &attachment{db: db}
 	for _, r := range db.Bridges {
 		if h.loop.owned(r) {

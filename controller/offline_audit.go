@@ -10,7 +10,6 @@ import (
 	"ovsmesh/controller/api"
 	"ovsmesh/openflow/audit"
 	"ovsmesh/openflow/flow"
-	"ovsmesh/ovsdb/plan"
 	"ovsmesh/topology"
 )
 
@@ -71,8 +70,7 @@ func (h *OfflineHost) audit(l *hostLook, dumps map[string]BridgeDump) {
 			continue
 		}
 		if id == 0 {
-			want, got := plan.Settings(db, name)
-			l.findings = append(l.findings, audit.Settings(l.host, name, want, got)...)
+			l.settings(h.loop, db, b)
 		}
 		d, ok := dumps[name]
 		if !ok {
@@ -103,7 +101,7 @@ const notOldEnough = "it was dumped over OpenFlow 1.0, by which ovs-ofctl can't 
 
 // compare compares a dump with what its bridge should hold.
 func (h *OfflineHost) compare(l *hostLook, b *bridge, only uint32, d BridgeDump) {
-	got := d.Flows
+	got := slices.Clone(d.Flows) // which the comparison takes for its own
 	if d.Old {
 		if got = h.modern(b, got); got == nil {
 			l.unseen(b.name, notOldEnough)

@@ -61,6 +61,13 @@ func (r *rows) bridge(b *api.InventoryBridge) string {
 	for i := range b.Ports {
 		row.Ports = append(row.Ports, r.port(&b.Ports[i]))
 	}
+	for i, c := range b.Controllers {
+		id := fmt.Sprintf("Controller %d of %s", i, b.Name) // several bridges may have the same one
+		row.Controllers = append(row.Controllers, id)
+		r.updates = append(r.updates, schema.Put(&schema.Controller{
+			UUID: id, Target: c.Target, Type: c.Type, ConnectionMode: c.ConnectionMode, ExternalIDs: c.ExternalIDs,
+		}))
+	}
 	r.updates = append(r.updates, schema.Put(row))
 	return row.UUID
 }

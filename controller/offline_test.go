@@ -143,14 +143,15 @@ func TestOfflineAudit(t *testing.T) {
 	name := m.vsctl(h1, "--bare", "--columns=name", "find", "Port", "external_ids:ovsmesh-network=red", "external_ids:ovsmesh-peer=h2")
 	m.vsctl(h1, "set", "Interface", name, "options:key=99")
 	m.vsctl(h1, "set", "Bridge", "xapi2", "fail_mode=standalone", "stp_enable=true")
+	m.vsctl(h1, "set", "Controller", strings.Trim(m.vsctl(h1, "get", "Bridge", "br-int", "controller"), "[]"), "connection_mode=in-band")
 	m.eventually("the inventory to follow", func() error {
 		_, inv := m.exported()
 		for _, b := range inv.Hosts[0].OVS.Bridges {
-			if b.Name == "xapi2" && b.FailMode == "standalone" && b.STP {
+			if b.Name == "br-int" && len(b.Controllers) == 1 && b.Controllers[0].ConnectionMode == "in-band" {
 				return nil
 			}
 		}
-		return errors.New("it says nothing of standalone")
+		return errors.New("it says nothing of the controller")
 	})
 	o = m.offline()
 	rep = m.agree(o, m.dumped(o), api.AuditRequest{Foreign: true})

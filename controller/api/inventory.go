@@ -39,8 +39,9 @@ type InventoryHost struct {
 // and patch ports and nothing secret.
 type InventoryOVS struct {
 	Version string            `json:"version,omitempty"`
-	Lacks   []string          `json:"lacks,omitempty"` // TABLE.COLUMN that we use and this version has not
-	Bridges []InventoryBridge `json:"bridges"`         // sorted by name
+	Target  string            `json:"target,omitempty"` // where managed bridges are to dial in
+	Lacks   []string          `json:"lacks,omitempty"`  // TABLE.COLUMN that we use and this version has not
+	Bridges []InventoryBridge `json:"bridges"`          // sorted by name
 }
 
 // InventoryBridge is a row of table Bridge, ovs-vswitchd.conf.db(5).
@@ -55,6 +56,16 @@ type InventoryBridge struct {
 	ExternalIDs  map[string]string `json:"externalIDs,omitempty"`
 	OtherConfig  map[string]string `json:"otherConfig,omitempty"`
 	Ports        []InventoryPort   `json:"ports,omitempty"` // sorted by name
+
+	Controllers []InventoryController `json:"controllers,omitempty"` // sorted by target
+}
+
+// InventoryController is a row of table Controller.
+type InventoryController struct {
+	Target         string            `json:"target"`
+	Type           string            `json:"type,omitempty"`
+	ConnectionMode string            `json:"connectionMode,omitempty"`
+	ExternalIDs    map[string]string `json:"externalIDs,omitempty"`
 }
 
 // InventoryPort is a row of table Port.

@@ -196,6 +196,7 @@ func meanings() map[string]string {
 		"Inventory.storeID":  "UUID of the store, which marks our rows: external_ids:ovsmesh-owner.",
 
 		"InventoryBridge":              "A row of table Bridge, ovs-vswitchd.conf.db(5).",
+		"InventoryBridge.controllers":  "Its controllers, sorted by target.",
 		"InventoryBridge.datapathID":   "Column datapath_id.",
 		"InventoryBridge.datapathType": "Column datapath_type.",
 		"InventoryBridge.externalIDs":  "Column external_ids.",
@@ -206,6 +207,12 @@ func meanings() map[string]string {
 		"InventoryBridge.protocols":    "Column protocols.",
 		"InventoryBridge.rstp":         "Column rstp_enable.",
 		"InventoryBridge.stp":          "Column stp_enable.",
+
+		"InventoryController":                "A row of table Controller, ovs-vswitchd.conf.db(5).",
+		"InventoryController.connectionMode": "Column connection_mode.",
+		"InventoryController.externalIDs":    "Column external_ids.",
+		"InventoryController.target":         "Column target.",
+		"InventoryController.type":           "Column type.",
 
 		"InventoryHost":         "What one host last reported of itself.",
 		"InventoryHost.id":      "Its number in port names.",
@@ -235,6 +242,7 @@ func meanings() map[string]string {
 		"InventoryOVS":         "The part of a host's Open vSwitch database that decides what belongs on its bridges.",
 		"InventoryOVS.bridges": "Its bridges, sorted by name.",
 		"InventoryOVS.lacks":   "TABLE.COLUMN that ovsmesh uses and the host's version has not.",
+		"InventoryOVS.target":  "Where bridges that ovsmesh manages there are to dial in.",
 		"InventoryOVS.version": "Column ovs_version of table Open_vSwitch.",
 
 		"InventoryPort":             "A row of table Port, ovs-vswitchd.conf.db(5).",
