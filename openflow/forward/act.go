@@ -218,7 +218,8 @@ func actsOf(list flow.Actions) []act {
 
 // ordered returns an action set in the order in which a switch carries it out,
 // OpenFlow 1.3.5 §5.10: of each kind the last, of set_field all in their order,
-// and of the ways to go on one.
+// and of the ways to go on one. Others, an output to a field's value among them,
+// are left out: seen with 3.1.0, also in buckets, which are action sets.
 func ordered(set []act) []act {
 	var list []act
 	last := func(is func(act) bool) bool {
@@ -242,7 +243,7 @@ func ordered(set []act) []act {
 			list = append(list, a)
 		}
 	}
-	_ = last(isA[toGroup]) || last(isA[output]) || last(isA[outputField]) || last(isA[resubmit])
+	_ = last(isA[toGroup]) || last(isA[output]) || last(isA[resubmit])
 	return slices.Clip(list)
 }
 

@@ -207,7 +207,7 @@ func (g generator) actions(s subject, table int) string {
 // groups are of every type; what a port watches is there or not.
 func (g generator) groups() []string {
 	return []string{
-		"group_id=1,type=all,bucket=actions=output:1,bucket=actions=set_field:02:00:00:00:00:07->eth_dst,output:2,bucket=actions=resubmit(,6)",
+		"group_id=1,type=all,bucket=actions=output:1,bucket=actions=set_field:02:00:00:00:00:07->eth_dst,output:2,bucket=actions=resubmit(,6),bucket=actions=set_field:02:00:00:00:00:05->eth_dst,output:NXM_NX_REG3[0..3]",
 		"group_id=2,type=indirect,bucket=actions=set_field:02:00:00:00:00:08->eth_src,output:3",
 		"group_id=3,type=ff,bucket=watch_port:99,actions=output:4,bucket=watch_port:5,actions=output:5,bucket=watch_port:6,actions=output:6",
 		"group_id=4,type=select,bucket=weight:1,actions=output:6",
