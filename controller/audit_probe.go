@@ -44,7 +44,9 @@ func (a *hostAudit) probe(ctx context.Context) (silent map[string]string, why st
 		if err := db.Echo(ctx); err != nil {
 			mu.Lock()
 			defer mu.Unlock()
-			why = "its database does not answer: " + err.Error()
+			if why = "its database does not answer: " + err.Error(); ctx.Err() != nil {
+				why = "its database has not answered for " + time.Since(start).Round(time.Second).String()
+			}
 		}
 	})
 	for name, s := range switches {

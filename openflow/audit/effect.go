@@ -232,9 +232,18 @@ func (l *look) shadowed(w, foreign *flow.Flow) string {
 }
 
 // unexpected says what g may do, which nobody wants.
-func unexpected(g *flow.Flow) string {
-	if len(g.Actions) == 0 {
-		return "frames that it matches may be lost"
+func (l *look) unexpected(g *flow.Flow) string {
+	frames := "frames that it matches"
+	if port := inPort(g); port != 0 {
+		frames = "frames from " + l.portName(port)
+	} else if to, ok := g.Match.Get(flow.EthDst.Field()); ok && to.Mask == "" {
+		frames = "frames to " + l.addressOwner(to)
 	}
-	return "frames may go where they should not"
+	if len(g.Actions) == 0 {
+		return frames + " may be lost"
+	}
+	if ports := l.outputsBeyond(g, &flow.Flow{}); ports != "" {
+		return frames + " may go to " + ports
+	}
+	return frames + " may go where they should not"
 }

@@ -79,3 +79,20 @@ func TestEffectNamesPeerAndAddress(t *testing.T) {
 		}
 	}
 }
+
+// TestUnexpectedSaysWhose holds that a flow which nobody wants is told by the
+// frames that it takes, and where they go.
+func TestUnexpectedSaysWhose(t *testing.T) {
+	for text, effect := range map[string]string{
+		"table=60, priority=7,dl_dst=02:00:00:00:00:02 actions=drop":                            "frames to web-2 may be lost",
+		"table=60, priority=7,dl_dst=02:00:00:00:00:99 actions=output:20001,output:9":           "frames to 02:00:00:00:00:99 may go to xen3, port 9",
+		"table=0, priority=7,in_port=20002 actions=NORMAL":                                      "frames from xen2 may go to NORMAL",
+		"table=60, priority=7,dl_dst=01:00:00:00:00:00/01:00:00:00:00:00 actions=goto_table:70": "frames that it matches may go where they should not",
+	} {
+		b := bridge(t)
+		edit(t, &b, nil, []string{cookie(7, pipeline.UnicastLocal) + text})
+		if got := audit.Flows(b); len(got) != 1 || got[0].Kind != audit.UnexpectedFlow || got[0].Effect != effect {
+			t.Errorf("%s: %+v", text, got)
+		}
+	}
+}

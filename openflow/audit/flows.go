@@ -54,7 +54,7 @@ func Flows(b Bridge) []Finding {
 	}
 	for i := range d.Delete {
 		if g := &d.Delete[i]; stray.has(g) {
-			out = append(out, l.finding(UnexpectedFlow, g, "", g.Text(), unexpected(g)))
+			out = append(out, l.finding(UnexpectedFlow, g, "", g.Text(), l.unexpected(g)))
 		}
 	}
 	out = append(out, l.shadows()...)

@@ -207,11 +207,11 @@ func flowCases() []flowCase {
 			cookie(7, pipeline.Security) + "table=11, priority=100,in_port=1,dl_src=02:00:00:00:00:01 actions=goto_table:20",
 			cookie(7, pipeline.Security) + "table=12, priority=100,in_port=1,dl_src=02:00:00:00:00:01 actions=goto_table:20"}, false, []audit.Finding{
 			find(misplaced, security, "table=11, priority=100,in_port=1,dl_src=02:00:00:00:00:01 actions=goto_table:20", "web-1 can't send as 02:00:00:00:00:01"),
-			find(unexpected, "", "table=12, priority=100,in_port=1,dl_src=02:00:00:00:00:01 actions=goto_table:20", "frames may go where they should not")}},
+			find(unexpected, "", "table=12, priority=100,in_port=1,dl_src=02:00:00:00:00:01 actions=goto_table:20", "frames from web-1 may go where they should not")}},
 		{"a copy in another place", nil, []string{cookie(7, pipeline.BroadcastDrop) + "priority=900,in_port=20001,dl_dst=ff:ff:ff:ff:ff:ff actions=drop"}, false, []audit.Finding{
-			find(unexpected, "", "table=0, priority=900,in_port=20001,dl_dst=ff:ff:ff:ff:ff:ff actions=drop", "frames that it matches may be lost")}},
+			find(unexpected, "", "table=0, priority=900,in_port=20001,dl_dst=ff:ff:ff:ff:ff:ff actions=drop", "frames from xen3 may be lost")}},
 		{"another network's in another place", []string{security}, []string{cookie(8, pipeline.Security) + "table=11, priority=100,in_port=1,dl_src=02:00:00:00:00:01 actions=goto_table:20"}, false, []audit.Finding{
-			ofNoNetwork(find(unexpected, "", "table=11, priority=100,in_port=1,dl_src=02:00:00:00:00:01 actions=goto_table:20", "frames may go where they should not")),
+			ofNoNetwork(find(unexpected, "", "table=11, priority=100,in_port=1,dl_src=02:00:00:00:00:01 actions=goto_table:20", "frames from web-1 may go where they should not")),
 			find(missing, security, "", "web-1 can't send as 02:00:00:00:00:01")}},
 
 		// Other programs'.
@@ -228,7 +228,7 @@ func flowCases() []flowCase {
 			"cookie=0x1, table=10, priority=100,in_port=1,dl_src=02:00:00:00:00:01 actions=drop",
 			cookie(7, pipeline.Security) + "table=10, priority=101,in_port=1,dl_src=02:00:00:00:00:01 actions=goto_table:20"}, false, []audit.Finding{
 			find(shadowed, security, "cookie=0x1, table=10, priority=100,in_port=1,dl_src=02:00:00:00:00:01 actions=drop", "web-1 can't send as 02:00:00:00:00:01"),
-			find(unexpected, "", "table=10, priority=101,in_port=1,dl_src=02:00:00:00:00:01 actions=goto_table:20", "frames may go where they should not")}},
+			find(unexpected, "", "table=10, priority=101,in_port=1,dl_src=02:00:00:00:00:01 actions=goto_table:20", "frames from web-1 may go where they should not")}},
 		{"another's flow above all", nil, []string{"cookie=0x1, priority=1101 actions=NORMAL", "cookie=0x1, priority=1100 actions=NORMAL"}, false, []audit.Finding{
 			ofNoNetwork(find(shadowed, classifyTunnel, "cookie=0x1, table=0, priority=1101 actions=NORMAL", "another program's flow takes every frame on xapi1"))}},
 	}

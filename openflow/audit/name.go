@@ -30,6 +30,9 @@ func (b *Bridge) portName(n uint32) string {
 			return name
 		}
 	}
+	if n >= flow.PortInPort { // one of the reserved ones
+		return flow.Output{Port: n}.String()
+	}
 	return fmt.Sprintf("port %d", n)
 }
 
