@@ -28,6 +28,7 @@ type bench struct {
 	audit    auditBench
 	monitor  monitorBench
 	verify   verifyBench
+	trace    traceBench
 	profile  string
 }
 
@@ -41,6 +42,7 @@ func newBenchCommand() *cobra.Command {
 		audit:   auditBench{rounds: 3, flows: 100_000, laps: 5},
 		monitor: monitorBench{rounds: 7, changes: 10_000},
 		verify:  verifyBench{rounds: 2, laps: 30, cloud: cloud{hosts: 4, networks: 1000}},
+		trace:   traceBench{rounds: 1, hosts: 200, laps: 9},
 	}
 	quick := false
 	cmd := &cobra.Command{
@@ -71,6 +73,7 @@ docs/performance.md says more.`,
 	cmd.Flags().IntVar(&b.audit.rounds, "audit-rounds", b.audit.rounds, "rounds of the audit of a large table")
 	cmd.Flags().IntVar(&b.monitor.rounds, "monitor-rounds", b.monitor.rounds, "rounds of a burst of changes by others")
 	cmd.Flags().IntVar(&b.verify.rounds, "verify-rounds", b.verify.rounds, "rounds of the verification of one network")
+	cmd.Flags().IntVar(&b.trace.rounds, "trace-rounds", b.trace.rounds, "rounds of a trace over 200 hosts")
 	cmd.Flags().StringVar(&b.profile, "cpuprofile", "", "write a CPU profile of the controller's part into a file")
 	return cmd
 }
@@ -100,6 +103,7 @@ func (b *bench) run(ctx context.Context) error {
 		{"audit", b.audit.rounds, b.audit.round, b.audit.results},
 		{"flow monitor", b.monitor.rounds, b.monitor.round, b.monitor.results},
 		{"verify", b.verify.rounds, b.verify.round, b.verify.results},
+		{"trace", b.trace.rounds, b.trace.round, b.trace.results},
 	} {
 		for i := range part.rounds {
 			fmt.Fprintf(b.progress, "%s: round %d of %d\n", part.name, i+1, part.rounds)
