@@ -67,7 +67,6 @@ func (h *host) watchFlows(ctx context.Context, b *bridge) error {
 	d.watched, d.push = b.sess, err == nil
 	if err != nil {
 		h.log.Info("flows are polled", zap.String("bridge", b.name), zap.Duration("every", h.env.sweepEvery), zap.Error(err))
-		return nil
 	}
 	return nil
 }

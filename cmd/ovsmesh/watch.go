@@ -86,6 +86,8 @@ func unwelcome(e api.Event) bool {
 		return e.State == api.EventDisconnected
 	case api.EventProblem:
 		return e.State == api.EventAppeared
+	case api.EventDrift:
+		return true
 	}
 	return e.Kind == api.EventReset
 }

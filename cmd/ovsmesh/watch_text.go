@@ -25,6 +25,8 @@ func eventText(e api.Event) string {
 		what = changeText(e)
 	case api.EventProblem:
 		what = strings.Join(strings.Fields(e.Host+" "+e.Network+" "+e.Bridge), " ") + ": problem " + e.State
+	case api.EventDrift:
+		what = strings.Join(strings.Fields(e.Host+" "+e.Network+" "+e.Bridge), " ") + ": changed by another program, " + driftText(e.State)
 	case api.EventReset:
 		what = "too much happened to tell it all"
 	default:
@@ -37,6 +39,13 @@ func eventText(e api.Event) string {
 		what = at.Local().Format(time.TimeOnly) + "  " + what
 	}
 	return what
+}
+
+func driftText(state string) string {
+	if state == api.EventRepaired {
+		return "and mended"
+	}
+	return "and left as it is"
 }
 
 func changeText(e api.Event) string {
