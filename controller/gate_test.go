@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"ovsmesh/controller"
 	"ovsmesh/controller/api"
 	"ovsmesh/openflow/flow"
 	"ovsmesh/openflow/pipeline"
@@ -33,6 +34,7 @@ func TestFlowsThatWouldBreakThingsAreRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := startMesh(t, 2)
+			m.ctl.refuses = true
 			m.bridges("br-int")
 			m.apply(`networks:
   - {name: blue, tenant: acme, encap: gre, key: 103}
@@ -125,17 +127,25 @@ func (m *mesh) networkID(name string) uint32 {
 
 func (m *mesh) metric(name string, want float64) {
 	m.t.Helper()
-	families, err := m.ctl.Registry().Gather()
-	m.check(err)
+	if got := counted(m.t, m.ctl.Controller, name); got != want {
+		m.t.Errorf("metric %s is %v, want %v", name, got, want)
+	}
+}
+
+// counted returns the value of a counter or a gauge without labels.
+func counted(t *testing.T, ctl *controller.Controller, name string) float64 {
+	t.Helper()
+	families, err := ctl.Registry().Gather()
+	if err != nil {
+		t.Error(err)
+	}
 	for _, f := range families {
 		if f.GetName() == name {
-			if got := f.Metric[0].GetGauge().GetValue() + f.Metric[0].GetCounter().GetValue(); got != want {
-				m.t.Errorf("metric %s is %v, want %v", name, got, want)
-			}
-			return
+			return f.Metric[0].GetGauge().GetValue() + f.Metric[0].GetCounter().GetValue()
 		}
 	}
-	m.t.Errorf("no metric %s", name)
+	t.Errorf("no metric %s", name)
+	return 0
 }
 
 // heard waits for an event after another, by kind, host, network and state, and

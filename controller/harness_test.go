@@ -37,6 +37,7 @@ type running struct {
 	*controller.Controller
 	ovsdb, openflow string // where it listens
 	stop            func()
+	refuses         bool // flows may be refused: the test sees to it that some are wrong
 }
 
 // startMesh makes hosts h1 … hN that dial in to a controller.
@@ -123,6 +124,9 @@ func startController(t *testing.T, dir string, db, of net.Listener, sweep time.D
 			return
 		}
 		stopped = true
+		if n := counted(t, ctl, "ovsmesh_openflow_refused_total"); n != 0 && !r.refuses {
+			t.Errorf("flows were refused %v times, and nothing was wrong with them", n)
+		}
 		cancel()
 		select {
 		case err := <-done:

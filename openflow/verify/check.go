@@ -40,6 +40,7 @@ type Unseen struct {
 const (
 	maxFollowed = 16 // hosts, of which every kind of frame is followed; of the others broadcast is
 	maxPeers    = 16 // tunnels into a host that are tried with every kind of frame
+	maxAbout    = 32 // addresses about which every kind of frame is tried on a host; others on each host
 )
 
 // Check sends representative frames through a network and holds what becomes of
@@ -106,14 +107,14 @@ func (c *checker) fromMachines(n int, member *Member) {
 	for i, p := range mine {
 		other := c.other(p, n+i)
 		for _, f := range c.of(p, other) {
-			if f.wide && !(f.name == "broadcast" && i == 0) && (i > 0 || n >= maxFollowed) && c.asFollowed(p, &f) {
+			if f.wide && !(f.name == plainBroadcast && i == 0) && (i > 0 || n >= maxFollowed) && c.asFollowed(p, &f) {
 				continue
 			}
 			c.follow(p, &f)
 		}
 	}
 	if len(mine) > 0 {
-		c.aboutAll(mine)
+		c.aboutAll(n, mine)
 	}
 }
 
@@ -136,7 +137,7 @@ func (c *checker) toAll(mine []*place) {
 // aboutAll asks on a host for every address that is known, and pretends to have
 // it, by one machine after the other: of those that may be anybody, where there
 // are some, and of all. Of unknown ones it takes the MAC as well.
-func (c *checker) aboutAll(mine []*place) {
+func (c *checker) aboutAll(n int, mine []*place) {
 	if c.Learning {
 		return
 	}
@@ -158,9 +159,10 @@ func (c *checker) aboutAll(mine []*place) {
 		}
 		for _, at := range from {
 			for _, f := range c.about(at, ip, c.Known[ip]) {
-				if !f.wide || !c.asFollowed(at, &f) {
-					c.follow(at, &f)
+				if f.wide && ((i+n)%len(c.ips) >= maxAbout || c.asFollowed(at, &f)) {
+					continue
 				}
+				c.follow(at, &f)
 			}
 		}
 	}
@@ -380,10 +382,13 @@ func (c *checker) remember(from *place, p *probe, t *trace.Trace, want map[arriv
 }
 
 // asFollowed sends a frame through its first bridge only, where it has to leave
-// by the same tunnels as one of its class that was followed. It reports false
-// if there is none, or another reach is expected of it.
+// by the same tunnels as one of its class that was followed, or as broadcast did.
+// It reports false if there is none, or another reach is expected of it.
 func (c *checker) asFollowed(from *place, p *probe) bool {
 	w := c.followed[class{from.member.Host, p.name}]
+	if w == nil {
+		w = c.followed[class{from.member.Host, plainBroadcast}]
+	}
 	k := kindOf(&p.frame)
 	want := c.arrivals(from, k)
 	if w == nil || w.remote != remote(want, from) {
@@ -452,7 +457,7 @@ func leaving(b *trace.Bridge, outputs []forward.Output) string {
 		if p := b.Port(out.Port); p == nil || p.Kind != trace.KindTunnel {
 			continue
 		}
-		text := string(binary.BigEndian.AppendUint32(nil, out.Port)) + out.Frame.Get(flow.TunnelID) + out.Frame.Get(flow.EthDst)
+		text := string(binary.BigEndian.AppendUint32(nil, out.Port)) + out.Frame.Get(flow.TunnelID)
 		if out.Frame.Get(flow.TunDst) != "\x00\x00\x00\x00" {
 			text += out.Frame.Get(flow.TunDst)
 		}

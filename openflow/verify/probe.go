@@ -16,6 +16,9 @@ type probe struct {
 	wide  bool // goes to many, if to any
 }
 
+// plainBroadcast is the probe that is followed from every host.
+const plainBroadcast = "broadcast"
+
 // address is what a machine sends as: its own, and made up where these are not
 // known.
 type address struct {
@@ -163,7 +166,7 @@ func (p *prober) target(other *place) target {
 // general are frames that every network has to carry, or has to drop.
 func (p *prober) general(own address) []probe {
 	list := []probe{
-		{"broadcast", local(own.mac, broadcast()), true},
+		{plainBroadcast, local(own.mac, broadcast()), true},
 		{"unicast to nobody", local(own.mac, p.nobody), true},
 		{"IPv4 multicast", datagram(own.mac, allNodes4(), own.v4, netip.MustParseAddr("224.0.0.1"), 5000, 5001), true},
 		{"IPv6 multicast", datagram(own.mac, allNodes6(), linkLocal(own.mac), netip.MustParseAddr("ff02::1"), 5000, 5001), true},
