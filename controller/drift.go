@@ -170,7 +170,7 @@ func (h *host) resume(b *bridge) {
 		delete(b.strangers, f.key)
 		b.drift.claim(f.key)
 		b.dirty[f.network] = struct{}{}
-		b.drift.opened(f.network).again(f.entry)
+		b.drift.opened(f.network).again(f.told)
 		h.status.touch(b.nets[f.network])
 	}
 }

@@ -29,7 +29,34 @@ type fights struct {
 	all    map[flow.Key]*fight
 	held   map[flow.Key]*fight // those that are left as they are
 	next   time.Time           // when the first of these is over
+	of     map[uint32]left     // these by network
+	total  left                // and all together
 	pruned time.Time
+}
+
+// left is how many flows are left as they are, and until when the last of them.
+type left struct {
+	flows int
+	until time.Time
+}
+
+// count adds n flows that are left until then, or takes them away.
+func (s *fights) count(f *fight, n int) {
+	add := func(l left) left {
+		if l.flows += n; l.flows <= 0 {
+			return left{}
+		}
+		if n > 0 && f.until.After(l.until) {
+			l.until = f.until
+		}
+		return l
+	}
+	s.total = add(s.total)
+	if l := add(s.of[f.network]); l.flows > 0 {
+		s.of[f.network] = l
+	} else {
+		delete(s.of, f.network)
+	}
 }
 
 // fight is one flow that others change.
@@ -40,7 +67,7 @@ type fight struct {
 	last    time.Time
 	step    time.Duration // how long it was left alone last; 0: never
 	until   time.Time     // it is left alone
-	entry   uint64        // of the history, about that
+	told    span          // entries of the history about that
 }
 
 // note counts a change that others made, and returns the fight where it is now
@@ -53,7 +80,7 @@ func (s *fights) note(k flow.Key, network uint32, now time.Time) *fight {
 			return nil
 		}
 		if s.all == nil {
-			s.all, s.held = map[flow.Key]*fight{}, map[flow.Key]*fight{}
+			s.all, s.held, s.of = map[flow.Key]*fight{}, map[flow.Key]*fight{}, map[uint32]left{}
 		}
 		f = &fight{key: k}
 		s.all[k] = f
@@ -74,6 +101,7 @@ func (s *fights) note(k flow.Key, network uint32, now time.Time) *fight {
 	f.step = min(max(2*f.step, fightMin), fightMax)
 	f.until = now.Add(f.step)
 	s.held[k] = f
+	s.count(f, 1)
 	if s.next.IsZero() || f.until.Before(s.next) {
 		s.next = f.until
 	}
@@ -110,6 +138,7 @@ func (s *fights) due(now time.Time) []*fight {
 		case !now.Before(f.until):
 			f.last, f.until = f.until, time.Time{}
 			delete(s.held, k)
+			s.count(f, -1)
 			due = append(due, f)
 		case s.next.IsZero() || f.until.Before(s.next):
 			s.next = f.until
@@ -129,7 +158,10 @@ func (s *fights) forgive() {
 // end forgets a fight, as what it is over is wanted otherwise now.
 func (s *fights) end(k flow.Key) {
 	delete(s.all, k)
-	delete(s.held, k)
+	if f := s.held[k]; f != nil {
+		delete(s.held, k)
+		s.count(f, -1)
+	}
 	if len(s.held) == 0 {
 		s.next = time.Time{}
 	}
@@ -146,27 +178,21 @@ func (s *fights) left(now time.Time) time.Duration {
 // complaint says for people which flows are left as they are, "" if none are;
 // of one network where one is given.
 func (b *bridge) complaint(network *uint32) string {
-	n := 0
-	var until time.Time
-	for _, f := range b.drift.fights.held {
-		if network != nil && f.network != *network {
-			continue
-		}
-		if n++; f.until.After(until) {
-			until = f.until
-		}
+	l := b.drift.fights.total
+	if network != nil {
+		l = b.drift.fights.of[*network]
 	}
-	if n == 0 {
+	if l.flows == 0 {
 		return ""
 	}
 	what := "1 flow of ours"
-	if n > 1 {
-		what = fmt.Sprintf("%d flows of ours", n)
+	if l.flows > 1 {
+		what = fmt.Sprintf("%d flows of ours", l.flows)
 	}
 	if network != nil {
 		what += " on bridge " + b.name
 	}
 	return fmt.Sprintf("another program has changed %s more than %d times in a minute: left as it made them until %s; "+
 		"find it with ovsmesh audit --history, stop it, then run ovsmesh audit --repair",
-		what, fightLimit, until.UTC().Format("15:04:05 UTC"))
+		what, fightLimit, l.until.UTC().Format("15:04:05 UTC"))
 }

@@ -47,10 +47,10 @@ func (d *drift) opened(network uint32) *open {
 	return o
 }
 
-// again notes that an entry of before is to be mended after all.
-func (o *open) again(entry uint64) {
-	if entry != 0 {
-		o.spans = append(o.spans, span{entry, 1})
+// again notes that entries of before are to be mended after all.
+func (o *open) again(s span) {
+	if s.count > 0 {
+		o.spans = append(o.spans, s)
 	}
 }
 
@@ -87,9 +87,7 @@ func (h *host) found(b *bridge, id uint32, d difference, keys []flow.Key, foreig
 	if list := h.driftFindings(b, id, d, fate, driftLeave, foreign); len(list) > 0 {
 		var o open
 		h.record(&o, list, now, by, why)
-		for _, f := range given {
-			f.entry = o.spans[0].first
-		}
+		given[0].told = o.spans[0] // they all are over at the same moment
 	}
 	h.env.metrics.driftLeft.Add(float64(len(given)))
 	h.log.Warn("flows are left to another program that changes them again and again",

@@ -62,15 +62,20 @@ func (h *host) rowsOpen(at rowPlace, list []audit.Finding, now time.Time) {
 			return
 		}
 	}
-	if h.rows.open == nil {
-		h.rows.open = map[rowPlace]*open{}
+	h.record(h.rows.opened(at), list, now, api.ByDatabase, "")
+}
+
+// opened returns what is open at a place.
+func (r *rowDrift) opened(at rowPlace) *open {
+	if r.open == nil {
+		r.open = map[rowPlace]*open{}
 	}
-	o := h.rows.open[at]
+	o := r.open[at]
 	if o == nil {
 		o = &open{}
-		h.rows.open[at] = o
+		r.open[at] = o
 	}
-	h.record(o, list, now, api.ByDatabase, "")
+	return o
 }
 
 // leaveRows leaves the tunnel ports of a network as somebody has made them who
@@ -80,7 +85,7 @@ func (h *host) leaveRows(network string, list []audit.Finding, now time.Time, f 
 	why := h.rowsComplaint(network)
 	var o open
 	h.record(&o, list, now, api.ByDatabase, why)
-	f.entry = o.spans[0].first
+	f.told = o.spans[0]
 	h.env.metrics.driftLeft.Inc()
 	h.log.Warn("tunnel ports are left to another program that changes them again and again",
 		zap.String("network", network), zap.Duration("for", f.step))
@@ -90,14 +95,11 @@ func (h *host) leaveRows(network string, list []audit.Finding, now time.Time, f 
 // resumeRows gives fights over whose time is up another chance.
 func (h *host) resumeRows() {
 	for _, f := range h.rows.fights.due(time.Now()) {
-		h.takeRowsBack(f.key.Match)
+		network := f.key.Match
+		h.rows.opened(rowPlace{network: network}).again(f.told)
+		h.dirty[network] = struct{}{}
+		h.status.touch(network)
 	}
-}
-
-// takeRowsBack lets the tunnel ports of a network be looked at again.
-func (h *host) takeRowsBack(network string) {
-	h.dirty[network] = struct{}{}
-	h.status.touch(network)
 }
 
 // leftRows reports whether the tunnel ports of a network are left as they are.

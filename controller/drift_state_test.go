@@ -58,6 +58,9 @@ func TestFights(t *testing.T) {
 				if f == nil {
 					continue
 				}
+				if s.total.flows != 1 || s.of[7].flows != 1 || !s.total.until.Equal(now.Add(st.given)) {
+					t.Errorf("step %d: counted %+v, %+v", i, s.total, s.of)
+				}
 				if f.step != st.given || s.left(now) != st.given || !s.concedes(k) {
 					t.Errorf("step %d: left alone for %v, due in %v; want %v", i, f.step, s.left(now), st.given)
 				}
@@ -89,7 +92,7 @@ func TestFights(t *testing.T) {
 			s.note(k, 7, start)
 		}
 		s.forgive()
-		if due := s.due(start); len(due) != 1 || s.concedes(k) || s.left(start) != 0 {
+		if due := s.due(start); len(due) != 1 || s.concedes(k) || s.left(start) != 0 || s.total.flows+len(s.of) != 0 {
 			t.Errorf("due %+v", due)
 		}
 		if f := s.note(k, 7, start); f != nil {

@@ -272,6 +272,13 @@ func TestDriftFight(t *testing.T) {
 	}
 	m.restored(h1, "xapi1", ours)
 	m.meshed("blue", "h1", "h2", "h3")
+	h, err = m.ctl.AuditHistory(m.ctx, api.HistoryRequest{})
+	m.check(err)
+	for _, e := range h.Entries {
+		if !e.Repaired || e.Note != "" {
+			t.Errorf("after the repair: %+v", e)
+		}
+	}
 	m.clean()
 	m.quiet()
 }
@@ -473,6 +480,7 @@ func TestDriftFightOverRows(t *testing.T) {
 		m.pingAll(vms[1:]...) // the others of the network
 		m.pingAll(vms[0], vms[2])
 	}
+	since := time.Now()
 	fight()
 	rep := m.audit(api.AuditRequest{Repair: true})
 	if !rep.Complete || slices.ContainsFunc(rep.Findings, func(f audit.Finding) bool { return !f.Repaired }) {
@@ -480,6 +488,7 @@ func TestDriftFightOverRows(t *testing.T) {
 	}
 	m.meshed("blue", "h1", "h2", "h3")
 	m.pingAll(vms...)
+	m.history(since, slices.Repeat([]string{"missing-tunnel blue "}, 6)...)
 	fight()
 	vms = append(vms, m.vm("h1", "vm-4", "xapi1", 4, "")) // all look again
 	m.meshed("blue", "h1", "h2", "h3")
