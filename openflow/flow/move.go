@@ -75,9 +75,10 @@ func (a Move) fits() bool {
 	return ok && okay && a.Src.within(src) && a.Dst.within(dst) && a.Src.Bits == a.Dst.Bits
 }
 
-func (a Move) String() string { return "move:" + a.Src.text() + "->" + a.Dst.text() }
+func (a Move) String() string { return "move:" + a.Src.String() + "->" + a.Dst.String() }
 
-func (s Subfield) text() string {
+// String returns the bits as ovs-ofctl prints them: NAME[], NAME[BIT], NAME[FIRST..LAST].
+func (s Subfield) String() string {
 	m, _, ok := lookup(s.Field.Field())
 	if !ok {
 		return fmt.Sprintf("%s[%d..%d]", rawName(s.Field.Field()), s.First, s.First+s.Bits-1)

@@ -51,7 +51,7 @@ func (a SetField) old() Actions {
 		n := min(most, k.width-at)
 		part := Subfield{k.name, uint16(8 * at), min(uint16(8*n), k.bits-uint16(8*at))}
 		low := a.Value[k.width-at-n : k.width-at]
-		loads = append(loads, Text{fmt.Sprintf("load:%s->%s", hexText(number(low)), part.text())})
+		loads = append(loads, Text{fmt.Sprintf("load:%s->%s", hexText(number(low)), part)})
 	}
 	return loads
 }

@@ -250,11 +250,16 @@ func TestDumpIsWhatSessionsRead(t *testing.T) {
 		if g.Key() != w.Key() {
 			t.Errorf("the session's %s\nhas the key %x, the dump's %x", g.Match, g.Key().Match, w.Key().Match)
 		}
-		if strings.Contains(g.Actions.String(), "raw(") {
+		same := g.Equal(&w)
+		if words := wire.Words(g.Actions); strings.Contains(g.Actions.String(), "raw(") {
 			raw++
-			continue
+			if g.Actions = words; strings.Contains(words.String(), "raw(") {
+				t.Logf("no words for %s in %s", w.Actions, words)
+				continue
+			}
+			same = true
 		}
-		if g.Actions.String() != w.Actions.String() || !g.Equal(&w) {
+		if g.Actions.String() != w.Actions.String() || !same {
 			t.Errorf("the session reads\n%s\nthe dump has\n%s", g, w)
 		}
 	}
