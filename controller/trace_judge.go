@@ -158,7 +158,10 @@ func (t *tracing) blame(c trace.Cause, what string) {
 }
 
 func (t *tracing) repair(host string) string {
-	if t.report.Tables == api.TraceGot {
+	switch t.report.Tables {
+	case api.TraceDump:
+		return "ovsmesh audit with the same files shows what is off"
+	case api.TraceGot:
 		return fmt.Sprintf("ovsmesh audit --network %s --host %s shows what is off, and with --repair puts it right", t.from.Network, host)
 	}
 	return "these are the flows that are wanted: see \"ovsmesh topology\" for what ovsmesh does not know, and the network's options"

@@ -6,6 +6,7 @@ import (
 
 	"ovsmesh/controller/api"
 	"ovsmesh/openflow/flow"
+	"ovsmesh/openflow/forward"
 	"ovsmesh/openflow/pipeline"
 	"ovsmesh/openflow/trace"
 )
@@ -27,12 +28,27 @@ func (t *tracing) finish(tr *trace.Trace) {
 	}
 	if r.Complete = len(r.Unseen) == 0; !r.Complete && !r.Delivered {
 		u := r.Unseen[0]
-		r.Reason = "could not look on: host " + u.Host + ": " + u.Reason
-		r.Advice = fmt.Sprintf("ovsmesh get hosts %s says how it is; ovsmesh trace --want follows the flows that it should hold", u.Host)
+		r.Reason = "it is not known whether it arrives: on " + u.Host + ": " + u.Reason
+		r.Advice = t.unseenAdvice(u, tr)
 	}
 	if r.Unseen == nil {
 		r.Unseen = []api.TraceUnseen{}
 	}
+}
+
+// unseenAdvice says how one can see more.
+func (t *tracing) unseenAdvice(u api.TraceUnseen, tr *trace.Trace) string {
+	if tr != nil {
+		for _, h := range tr.Hops {
+			if h.Host == u.Host && h.Bridge == u.Bridge && len(h.Result.Doubts) > 0 {
+				return fmt.Sprintf("ask the switch itself, on %s: ovs-appctl ofproto/trace %s in_port=%d,…; ovsmesh trace --want follows the flows that ovsmesh wants there", u.Host, u.Bridge, h.In)
+			}
+		}
+	}
+	if t.report.Tables == api.TraceDump {
+		return "with dumps of all bridges on the way it is known"
+	}
+	return fmt.Sprintf("ovsmesh get hosts %s says how it is; ovsmesh trace --want follows the flows that it should hold", u.Host)
 }
 
 func (t *tracing) unseen(host, bridge, why string) {
@@ -66,7 +82,7 @@ func (t *tracing) visit(tr *trace.Trace, i int) {
 		text := d.Text
 		if d.Step < len(h.Result.Steps) {
 			if f := h.Result.Steps[d.Step].Flow; f != nil {
-				text += fmt.Sprintf(": table %d, %s", f.Table, shortFlow(f))
+				text += ": " + shortFlow(f)
 			}
 		}
 		v.Doubts = append(v.Doubts, text)
@@ -95,7 +111,7 @@ func (t *tracing) visit(tr *trace.Trace, i int) {
 			Meaning: trace.Meaning(s.Flow), Output: strings.Join(sent[n], ","), Resubmits: s.Resubmits,
 		}
 		if s.Flow != nil {
-			hop.Flow, hop.Actions = matchText(s.Flow), s.Flow.Actions.String()
+			hop.Flow, hop.Actions = matchText(s.Flow), forward.ActionsText(s.Flow.Actions)
 			hop.Network = t.networkOf(s.Flow)
 		}
 		t.report.Hops = append(t.report.Hops, hop)
@@ -144,7 +160,7 @@ func matchText(f *flow.Flow) string {
 // shortFlow returns a flow in a form that fits into a sentence.
 func shortFlow(f *flow.Flow) string {
 	const most = 120
-	text := f.Text()
+	text := trace.FlowText(f)
 	if len(text) > most {
 		return text[:most] + "…"
 	}

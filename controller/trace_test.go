@@ -154,9 +154,12 @@ func (m *mesh) tracedForeign(web, db *ovstest.VM) {
 	if r.Delivered || !r.Complete || !strings.Contains(r.Reason, "on h2") || !strings.Contains(r.Reason, "0x77") {
 		m.t.Errorf("behind another's drop: %v, %v, %s", r.Delivered, r.Complete, r.Reason)
 	}
-	if n, err := web.Ping(m.ctx, db.IPs[0].Addr(), 2); err == nil && n.Received > 0 {
-		m.t.Errorf("%d pings arrive through another's drop", n.Received)
-	}
+	m.eventually("pings end at another's drop", func() error { // the switch goes through what it has cached first
+		if n, err := web.Ping(m.ctx, db.IPs[0].Addr(), 1); err == nil && n.Received > 0 {
+			return fmt.Errorf("%d of %d arrive", n.Received, n.Sent)
+		}
+		return nil
+	})
 	ofctl("del-flows", "xapi1", "cookie=0x77/-1")
 
 	// Registers, a resubmit and a group do by themselves what our flows would do.

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"ovsmesh/controller/api"
@@ -205,7 +206,10 @@ func (t traceText) verdict(w io.Writer) error {
 	for _, n := range t.Notes {
 		fmt.Fprintf(w, "note: %s\n", n)
 	}
-	for _, u := range t.Unseen {
+	for n, u := range t.Unseen {
+		if n == 0 && !t.Delivered {
+			continue // it is the reason
+		}
 		where := u.Host
 		if u.Bridge != "" {
 			where += ", bridge " + u.Bridge
@@ -216,6 +220,8 @@ func (t traceText) verdict(w io.Writer) error {
 	switch {
 	case t.Delivered && len(t.To) == 0:
 		_, err = fmt.Fprintf(w, "arrives at %s%s\n", plural(t.Copies, "port"), t.leftOut())
+	case t.Delivered && t.answered():
+		_, err = fmt.Fprintf(w, "answered\n")
 	case t.Delivered:
 		_, err = fmt.Fprintf(w, "arrives at %s\n", t.To[0].Port)
 	default:
@@ -225,6 +231,12 @@ func (t traceText) verdict(w io.Writer) error {
 		_, err = fmt.Fprintf(w, "  %s\n", t.Advice)
 	}
 	return err
+}
+
+// answered reports whether the sender got an answer instead of the receiver the
+// packet.
+func (t traceText) answered() bool {
+	return len(t.Arrivals) > 0 && !slices.ContainsFunc(t.Arrivals, func(a api.TraceArrival) bool { return !a.Answer })
 }
 
 // leftOut counts those who get nothing because the network's options say so.

@@ -65,9 +65,9 @@ func moreWords(r pipeline.Reason) string {
 	case pipeline.HostNormal:
 		return "a port of the host itself: as an ordinary switch among these"
 	case pipeline.SecurityDrop:
-		return "port security: the VM does not have this source address: dropped"
+		return "the VM does not have this source address: dropped"
 	case pipeline.Stolen:
-		return "port security: the address is known as another VM's: dropped"
+		return "the address is known as another VM's: dropped"
 	case pipeline.AskOwner:
 		return "the VM asks whether somebody else has its own address"
 	case pipeline.AnswerARP:
@@ -118,6 +118,14 @@ func PacketText(f forward.Frame) string {
 	return bare.Match().String()
 }
 
+// FlowText prints a flow without its cookie, with what is known of actions of
+// which only the bytes are.
+func FlowText(f *flow.Flow) string {
+	bare := *f
+	bare.Actions = nil
+	return strings.TrimSuffix(bare.Text(), "drop") + forward.ActionsText(f.Actions)
+}
+
 // DropText says why a bridge has sent a frame nowhere: by the last flow that it
 // met.
 func (h *Hop) DropText() string {
@@ -136,7 +144,7 @@ func (h *Hop) DropText() string {
 		return where + " has no flow for it, so that it is dropped"
 	}
 	if !pipeline.Owned(s.Flow.Cookie) {
-		return fmt.Sprintf("%s: a flow of another program drops it (cookie %#x): %s", where, s.Flow.Cookie, s.Flow.Text())
+		return fmt.Sprintf("%s: a flow of another program drops it (cookie %#x): %s", where, s.Flow.Cookie, FlowText(s.Flow))
 	}
 	return where + ": " + Meaning(s.Flow)
 }
