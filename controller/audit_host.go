@@ -222,6 +222,11 @@ func (l *hostLook) differences(h *host, db *schema.DB, b *bridge, only uint32, w
 			return pipeline.Owned(f.Cookie) && pipeline.NetworkOf(f.Cookie) != only
 		})
 	}
+	for i := range got {
+		if f := &got[i]; !pipeline.Owned(f.Cookie) {
+			f.Actions = wire.Words(f.Actions) // they are only shown
+		}
+	}
 	l.findings = append(l.findings, audit.Flows(audit.Bridge{
 		Host: l.host, Name: b.name, Foreign: l.request.Foreign, Want: want.asked, Got: got,
 		Network: func(id uint32) string { return b.nets[id] },

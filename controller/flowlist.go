@@ -12,6 +12,7 @@ import (
 	"ovsmesh/openflow/audit"
 	"ovsmesh/openflow/flow"
 	"ovsmesh/openflow/pipeline"
+	"ovsmesh/openflow/wire"
 	"ovsmesh/topology"
 )
 
@@ -217,7 +218,9 @@ func mapHas[K comparable, V any](m map[K]V, k K) bool {
 }
 
 func (l *flowLister) entry(f *flow.Flow, sign string) api.FlowEntry {
-	e := api.FlowEntry{Sign: sign, Flow: f.String(), Table: int(f.Table), Foreign: !pipeline.Owned(f.Cookie)}
+	shown := *f
+	shown.Actions = wire.Words(f.Actions)
+	e := api.FlowEntry{Sign: sign, Flow: shown.String(), Table: int(f.Table), Foreign: !pipeline.Owned(f.Cookie)}
 	e.Opaque = opaque(e.Flow)
 	for _, t := range pipeline.Tables() {
 		if t.Number == f.Table {

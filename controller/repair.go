@@ -71,6 +71,12 @@ func (a *hostAudit) repair(ctx context.Context) {
 // bringInLine returns when the host is as wanted, or can't be brought there; it
 // says why then. What it has written is in a.repairs.
 func (a *hostAudit) bringInLine(ctx context.Context) (why string) {
+	select {
+	case a.slots <- struct{}{}: // it reads everything, too
+		defer func() { <-a.slots }()
+	case <-ctx.Done():
+		return ctx.Err().Error()
+	}
 	ctx, cancel := context.WithTimeout(ctx, repairTimeout)
 	defer cancel()
 	h := a.loop
