@@ -125,6 +125,9 @@ func (h *OfflineHost) take(f *api.InventoryHost) error {
 		}
 		return nil
 	}
+	if f.OVS.Target == "" {
+		return errors.New("ovs.target, where its bridges dial in, is missing: export the inventory anew")
+	}
 	db, err := databaseOf(f.OVS)
 	if err != nil {
 		return err

@@ -262,7 +262,7 @@ func TestOfflineAuditOfLess(t *testing.T) {
 func TestOfflineRefuses(t *testing.T) {
 	good := `networks: [{name: blue, encap: gre, key: 103, bridge: xapi1}]`
 	row := func(names ...string) *api.InventoryOVS {
-		ovs := &api.InventoryOVS{}
+		ovs := &api.InventoryOVS{Target: "tcp:192.0.2.1:6653"}
 		for _, n := range names {
 			ovs.Bridges = append(ovs.Bridges, api.InventoryBridge{Name: n})
 		}
@@ -279,7 +279,8 @@ func TestOfflineRefuses(t *testing.T) {
 		{"hosts", good, api.Inventory{Hosts: []api.InventoryHost{{Name: "a", ID: 1}, {Name: "b", ID: 1}}}, "inventory: host"},
 		{"bridges", good, api.Inventory{Hosts: []api.InventoryHost{{Name: "a", ID: 1, OVS: row("x", "x")}}}, `inventory: host a: bridge "x" twice`},
 		{"nameless", good, api.Inventory{Hosts: []api.InventoryHost{{Name: "a", ID: 1, OVS: row("")}}}, `inventory: host a: bridge "" twice, or without a name`},
-		{"columns", good, api.Inventory{Hosts: []api.InventoryHost{{Name: "a", ID: 1, OVS: &api.InventoryOVS{Lacks: []string{"Port.colour"}}}}}, `lacks: "Port.colour"`},
+		{"columns", good, api.Inventory{Hosts: []api.InventoryHost{{Name: "a", ID: 1, OVS: &api.InventoryOVS{Target: "tcp:192.0.2.1:6653", Lacks: []string{"Port.colour"}}}}}, `lacks: "Port.colour"`},
+		{"target", good, api.Inventory{Hosts: []api.InventoryHost{{Name: "a", ID: 1, OVS: &api.InventoryOVS{}}}}, "inventory: host a: ovs.target"},
 	} {
 		_, err := controller.NewOffline([]topology.File{{Name: "spec.yaml", Data: []byte(c.spec)}}, c.inv)
 		if err == nil || !strings.Contains(err.Error(), c.want) {

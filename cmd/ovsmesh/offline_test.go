@@ -67,7 +67,7 @@ hosts:
 - name: xen1
   id: 1
   systemID: xen1
-  ovs: {bridges: [{name: xapi1, failMode: secure, externalIDs: {ovsmesh-owner: 5b3c0000-0000-4000-8000-00000000000a}}, {name: xenbr0}]}
+  ovs: {target: "tcp:192.0.2.9:6653", bridges: [{name: xapi1, failMode: secure, externalIDs: {ovsmesh-owner: 5b3c0000-0000-4000-8000-00000000000a}}, {name: xenbr0}]}
 `)
 	dump := write("xen1.flows", "nonsense\n actions=drop\n")
 	files := []string{"--spec", spec, "--inventory", inventory}
