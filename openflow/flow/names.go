@@ -52,66 +52,81 @@ func (n Names) numbers(actions string) string {
 	if n.Port == nil && n.Table == nil {
 		return actions
 	}
-	var b strings.Builder
-	var inside []string // what the parentheses belong to that enclose at, and how far their lists are
-	key := ""           // what stands before at: the end of "output:", "table=", …
-	for at := 0; at < len(actions); {
-		end := at
-		for end < len(actions) && strings.IndexByte(`(),=:`, actions[end]) < 0 {
-			if actions[end] == '"' {
-				end = quoted(actions, end)
-			}
-			if strings.HasPrefix(actions[end:], "->") {
-				break
-			}
-			end++
+	r := renamer{names: n}
+	for actions != "" {
+		actions = r.step(actions)
+	}
+	return r.out.String()
+}
+
+// renamer goes through actions word by word. Whether a word names a port or a
+// table follows from what stands before it.
+type renamer struct {
+	names  Names
+	out    strings.Builder
+	before string   // word and separator, like "output:" or "table="; "" after a comma
+	inside []string // what the parentheses belong to that are open, like "resubmit("
+}
+
+// step takes the first word and the separator after it, and returns the rest.
+func (r *renamer) step(text string) string {
+	end := 0
+	for end < len(text) && strings.IndexByte("(),=:", text[end]) < 0 && !strings.HasPrefix(text[end:], "->") {
+		if text[end] == '"' {
+			end = quoted(text, end)
 		}
-		text := actions[at:end]
-		place := key
-		if len(inside) > 0 && place == "" {
-			place = inside[len(inside)-1]
-		}
-		switch place {
-		case "output:", "resubmit:", "enqueue:", "port=", "in_port=", "sampling_port=", "actset_output=", "resubmit(", "members:":
-			text = n.portText(text)
-		case "set_field:":
-			if strings.HasPrefix(actions[end:], "->in_port") {
-				text = n.portText(text)
-			}
-		case "table=", "goto_table:", "resubmit(,":
-			if t, ok := n.table(text); ok {
-				text = strconv.Itoa(int(t))
-			}
-		}
-		b.WriteString(text)
-		if end == len(actions) {
-			break
-		}
-		separator := actions[end]
-		if separator == '-' {
-			b.WriteString("->")
-			at, key = end+2, "->"
-			continue
-		}
-		b.WriteByte(separator)
-		at = end + 1
-		switch separator {
-		case '(':
-			inside, key = append(inside, text+"("), ""
-		case ')':
-			if len(inside) > 0 {
-				inside = inside[:len(inside)-1]
-			}
-			key = ""
-		case ',':
-			if key = ""; place == "members:" {
-				key = place
-			} else if len(inside) > 0 && inside[len(inside)-1] == "resubmit(" {
-				inside[len(inside)-1] = "resubmit(,"
-			}
-		default:
-			key = text + string(separator)
+		end++
+	}
+	word, place := text[:end], r.place()
+	r.out.WriteString(r.number(place, word, text[end:]))
+	if end == len(text) {
+		return ""
+	}
+	separator := text[end : end+1]
+	if separator == "-" {
+		separator = "->"
+	}
+	r.out.WriteString(separator)
+	r.before = word + separator
+	last := len(r.inside) - 1
+	switch separator {
+	case "(":
+		r.inside, r.before = append(r.inside, r.before), ""
+	case ")":
+		r.inside, r.before = r.inside[:max(last, 0)], ""
+	case ",":
+		r.before = ""
+		if place == "members:" { // a list to the end of its parentheses
+			r.before = place
+		} else if last >= 0 && r.inside[last] == "resubmit(" { // a port, then a table
+			r.inside[last] = "resubmit(,"
 		}
 	}
-	return b.String()
+	return text[end+len(separator):]
+}
+
+// place says what the next word stands behind.
+func (r *renamer) place() string {
+	if r.before == "" && len(r.inside) > 0 {
+		return r.inside[len(r.inside)-1]
+	}
+	return r.before
+}
+
+// number returns a word, or the number that it stands for at a place; after is
+// what follows it.
+func (r *renamer) number(place, word, after string) string {
+	switch place {
+	case "output:", "resubmit:", "enqueue:", "port=", "in_port=", "sampling_port=", "actset_output=", "resubmit(", "members:":
+		return r.names.portText(word)
+	case "set_field:":
+		if strings.HasPrefix(after, "->in_port") {
+			return r.names.portText(word)
+		}
+	case "table=", "goto_table:", "resubmit(,":
+		if t, ok := r.names.table(word); ok {
+			return strconv.Itoa(int(t))
+		}
+	}
+	return word
 }
