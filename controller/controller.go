@@ -123,6 +123,10 @@ func (c *Controller) Run(ctx context.Context) error {
 	for _, l := range c.cfg.OpenFlow {
 		g.Go(func() error { return c.switches.Serve(ctx, l) })
 	}
+	g.Go(func() error {
+		c.watchHealth(ctx)
+		return nil
+	})
 	close(c.ready)
 	err := g.Wait()
 	c.loops.Wait()

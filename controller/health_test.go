@@ -124,3 +124,40 @@ func TestHealthOfManyBridges(t *testing.T) {
 		t.Errorf("%s, %s", word, reason)
 	}
 }
+
+// What is told of a host is when it gets stuck and when it answers again.
+func TestHealthNews(t *testing.T) {
+	k := newHealth()
+	stuck := map[string]string{}
+	well, owes := stillPulse{roundTrip: 1}, stillPulse{overdue: time.Minute}
+	steps := []struct {
+		what string
+		do   func()
+		want string // was, is
+	}{
+		{"never connected", func() {}, ""},
+		{"connects", func() { k.came(well, 1, 1) }, ""},
+		{"slow", func() { k.came(stillPulse{roundTrip: time.Second}, 1, 1) }, ""},
+		{"stuck", func() { k.came(owes, 1, 1) }, "ok stuck"},
+		{"still stuck", func() {}, ""},
+		{"both silent", func() { k.dialled("br", owes) }, "stuck unreachable"},
+		{"slow again", func() { k.came(stillPulse{roundTrip: time.Second}, 1, 1); k.dialled("br", well) }, ""},
+		{"well", func() { k.came(well, 1, 1) }, "unreachable ok"},
+		{"stuck again", func() { k.came(owes, 1, 1) }, "ok stuck"},
+		{"gone", func() { k.went("EOF") }, ""},
+		{"back", func() { k.came(well, 1, 1) }, ""},
+	}
+	for _, s := range steps {
+		s.do()
+		got := ""
+		if e, news := healthNews(stuck, "xen1", k); news {
+			got = e.Was + " " + e.State
+			if e.Kind != api.EventHealth || (e.Error == "") != (e.State == api.HealthOK) {
+				t.Errorf("%s: %+v", s.what, e)
+			}
+		}
+		if got != s.want {
+			t.Errorf("%s: told %q, want %q", s.what, got, s.want)
+		}
+	}
+}

@@ -345,6 +345,7 @@ func TestHTTPMetrics(t *testing.T) {
 		series []string // values of the only label; none for a metric without
 	}{
 		{"ovsmesh_hosts", dto.MetricType_GAUGE, []string{"false", "true"}},
+		{"ovsmesh_hosts_health", dto.MetricType_GAUGE, []string{"ok", "slow", "stuck", "unreachable"}},
 		{"ovsmesh_hosts_in_sync", dto.MetricType_GAUGE, nil},
 		{"ovsmesh_networks", dto.MetricType_GAUGE, nil},
 		{"ovsmesh_tunnels", dto.MetricType_GAUGE, []string{"down", "pending", "unreachable", "up"}},

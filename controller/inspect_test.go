@@ -3,6 +3,7 @@ package controller_test
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -60,6 +61,7 @@ func TestHealth(t *testing.T) {
 			}
 		}
 	}
+	events := m.ctl.Events(0).Last
 	h3 := m.Host("h3")
 	m.check(h3.Freeze())
 	t.Cleanup(func() { _ = h3.Thaw() }) // where the test has failed
@@ -80,11 +82,32 @@ func TestHealth(t *testing.T) {
 	m.check(syscall.Kill(pid, syscall.SIGSTOP))
 	t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGCONT) })
 	shows("h2", api.HealthStuck, "its database has not answered since")
+	m.tells(events, "h3 ok stuck", "h3 stuck ok", "h2 ok stuck")
 	m.check(syscall.Kill(pid, syscall.SIGCONT))
 	shows("h2", api.HealthOK, "")
 	m.meshed("blue", "h1", "h2", "h3")
 	m.pingAll(vms...)
 	m.clean()
+	m.tells(events, "h3 ok stuck", "h3 stuck ok", "h2 ok stuck", "h2 stuck ok")
+}
+
+// tells waits until just this was told of health since an event.
+func (m *mesh) tells(since uint64, want ...string) {
+	m.t.Helper()
+	m.eventually("events", func() error {
+		var told []string
+		for page := m.ctl.Events(since); len(page.Events) > 0; page = m.ctl.Events(page.Last) {
+			for _, e := range page.Events {
+				if e.Kind == api.EventHealth {
+					told = append(told, e.Host+" "+e.Was+" "+e.State)
+				}
+			}
+		}
+		if !slices.Equal(told, want) {
+			return fmt.Errorf("told of %q, want %q", told, want)
+		}
+		return nil
+	})
 }
 
 // A configuration that ovs-vswitchd does not carry out shows by itself, on a

@@ -49,6 +49,7 @@ type gauges struct{ c *Controller }
 
 var (
 	descHosts    = prometheus.NewDesc("ovsmesh_hosts", "Hosts by connection.", []string{"connected"}, nil)
+	descHealth   = prometheus.NewDesc("ovsmesh_hosts_health", "Hosts by how they answer.", []string{"health"}, nil)
 	descSync     = prometheus.NewDesc("ovsmesh_hosts_in_sync", "Connected hosts that have all that is wanted.", nil, nil)
 	descNetworks = prometheus.NewDesc("ovsmesh_networks", "Networks.", nil, nil)
 	descTunnels  = prometheus.NewDesc("ovsmesh_tunnels", "Tunnel ends by state.", []string{"state"}, nil)
@@ -59,7 +60,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (*gauges) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descHosts, descSync, descNetworks, descTunnels, descBridges, descRefused, descFlows} {
+	for _, d := range []*prometheus.Desc{descHosts, descHealth, descSync, descNetworks, descTunnels, descBridges, descRefused, descFlows} {
 		ch <- d
 	}
 }
@@ -88,8 +89,11 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 	}
 	var connected, inSync, refused, flows int
 	bridges := map[bool]int{}
+	health := map[string]int{api.HealthOK: 0, api.HealthSlow: 0, api.HealthStuck: 0, api.HealthUnreachable: 0}
 	tunnels := map[string]int{api.TunnelUp: 0, api.TunnelPending: 0, api.TunnelDown: 0, api.TunnelUnreachable: 0}
 	for _, h := range hosts {
+		word, _, _ := h.health.verdict()
+		health[word]++
 		s := h.status
 		s.mu.Lock()
 		if s.connected {
@@ -116,6 +120,9 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 	}
 	gauge(descHosts, connected, "true")
 	gauge(descHosts, len(hosts)-connected, "false")
+	for word, n := range health {
+		gauge(descHealth, n, word)
+	}
 	gauge(descSync, inSync)
 	gauge(descNetworks, networks)
 	for state, n := range tunnels {

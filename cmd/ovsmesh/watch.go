@@ -84,6 +84,8 @@ func unwelcome(e api.Event) bool {
 		return e.State == api.TunnelDown || e.State == api.TunnelUnreachable
 	case api.EventHost, api.EventBridge:
 		return e.State == api.EventDisconnected
+	case api.EventHealth:
+		return e.State != api.HealthOK
 	case api.EventProblem:
 		return e.State == api.EventAppeared
 	case api.EventDrift:

@@ -27,6 +27,8 @@ func eventText(e api.Event) string {
 		what = strings.Join(strings.Fields(e.Host+" "+e.Network+" "+e.Bridge), " ") + ": problem " + e.State
 	case api.EventDrift:
 		what = strings.Join(strings.Fields(e.Host+" "+e.Network+" "+e.Bridge), " ") + ": changed by another program, " + driftText(e.State)
+	case api.EventHealth:
+		what = e.Host + " is " + e.State
 	case api.EventReset:
 		what = "too much happened to tell it all"
 	default:

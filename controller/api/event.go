@@ -34,6 +34,9 @@ const (
 	// what. They are as wanted again (repaired), or are left as they are for a
 	// while, because that has happened again and again (left-alone).
 	EventDrift = "drift"
+	// EventHealth: a host that is connected has become stuck, or unreachable, or
+	// answers again (ok). Error says why.
+	EventHealth = "health"
 	// EventReset: events were lost to this reader, or it has come from before
 	// the oldest that is kept: it must read anew what it wants to know. It is
 	// never stored, and has the number of the newest event.
@@ -99,7 +102,7 @@ func passes(f EventFilter, e *Event) bool {
 	case e.Network == "":
 		// What befalls a whole host befalls its networks; the rest is told of
 		// each network by itself.
-		return e.Kind == EventHost
+		return e.Kind == EventHost || e.Kind == EventHealth
 	}
 	return (f.Network == "" || e.Network == f.Network) && (f.Tenant == "" || e.Tenant == f.Tenant)
 }

@@ -267,11 +267,12 @@ func words(field string) []string {
 	case "TraceReport.tables":
 		return []string{TraceGot, TraceWant, TraceDump}
 	case "Event.kind":
-		return []string{EventHost, EventBridge, EventMember, EventTunnel, EventSync, EventChange, EventProblem, EventDrift, EventReset}
+		return []string{EventHost, EventBridge, EventMember, EventTunnel, EventSync, EventChange, EventProblem, EventDrift, EventHealth, EventReset}
 	case "Event.state", "Event.was":
 		return slices.Concat([]string{TunnelUp, TunnelPending, TunnelDown, TunnelUnreachable},
 			[]string{EventConnected, EventDisconnected, EventReleased, EventJoined, EventLeft, EventRemoved},
-			[]string{EventInSync, EventSyncing, EventAppeared, EventGone, EventRepaired, EventLeftAlone})
+			[]string{EventInSync, EventSyncing, EventAppeared, EventGone, EventRepaired, EventLeftAlone},
+			[]string{HealthOK, HealthStuck})
 	case "TopologyHost.health", "HostStatus.health":
 		return []string{HealthOK, HealthSlow, HealthStuck, HealthUnreachable, ""}
 	case "TopologyBridge.watched":

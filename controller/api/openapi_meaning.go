@@ -86,6 +86,7 @@ func meanings() map[string]string {
 			"change: the spec has changed, or a host has registered. " +
 			"problem: something can't be done, or no longer so. " +
 			"drift: somebody else has changed rows or flows of ours; they are as wanted again, or are left as they are for a while. " +
+			"health: a host that is connected has become stuck or unreachable, or answers again. " +
 			"reset: events are lost to this reader, who must read anew what it wants to know.",
 		"Event.network": "The network that it is about; left out where it is about a whole host.",
 		"Event.omitted": "Of a change: how many items more there are.",
