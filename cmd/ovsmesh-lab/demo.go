@@ -203,8 +203,9 @@ func (d *demo) printNext() {
 		{besideUs("ovsmesh-lab") + " status", "hosts, VMs and addresses"},
 		{fmt.Sprintf("%s exec %s -- ping %s", besideUs("ovsmesh-lab"), first.Name, last.IPs[0].Addr()), "across a tunnel"},
 		{fmt.Sprintf("%s vm move %s %s", besideUs("ovsmesh-lab"), last.Name, first.Host), "while it runs"},
-		{fmt.Sprintf("%s ofctl %s del-flows %s", besideUs("ovsmesh-lab"), host.Name, last.Bridge), "harm that the audit sees"},
-		{d.binary + " audit", "says what it breaks"},
+		{fmt.Sprintf("%s flows %s %s", d.binary, host.Name, last.Bridge), "each flow, and what it is for"},
+		{fmt.Sprintf("%s ofctl %s del-flows %s", besideUs("ovsmesh-lab"), host.Name, last.Bridge), "harm, which is mended at once"},
+		{d.binary + " audit --history", "says what it broke"},
 		{"tail -f " + d.server.log, "the controller's log"},
 	} {
 		fmt.Fprintf(d.out, "  %-58s # %s\n", line[0], line[1])
