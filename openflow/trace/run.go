@@ -92,7 +92,7 @@ func (r *runner) end(i int, host *Host, b *Bridge, out forward.Output) End {
 	case KindTunnel:
 		return r.tunnel(i, host, p, out.Frame)
 	}
-	return End{Why: "nothing is known of what is at port " + p.Name, Port: p}
+	return End{Kind: EndPhysical, Port: p, Why: "nothing is known of what is at this port"}
 }
 
 func (r *runner) patch(i int, host *Host, p *Port, f forward.Frame) End {

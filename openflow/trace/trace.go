@@ -51,7 +51,7 @@ type End struct {
 	Port *Port  // it left by; nil for a controller and where the bridge has none of that number
 	Peer string // of a tunnel: the host that it goes to; "" where that is not known
 	Next int    // with EndPassed: index of the hop
-	Why  string // for people, where it is lost or unseen
+	Why  string // for people, where it is lost or unseen, or where not all is known of the port
 }
 
 // Copy is a frame that arrived at a VIF.
