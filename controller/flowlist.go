@@ -1,7 +1,6 @@
 package controller
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -190,7 +189,8 @@ func (l *flowLister) diff(list *api.FlowList, want, got []flow.Flow) {
 	}
 	if len(held) > 0 {
 		for i := range got {
-			if k := got[i].Key(); mapHas(held, k) {
+			k := got[i].Key()
+			if _, differs := held[k]; differs {
 				held[k] = &got[i]
 			}
 		}
@@ -210,11 +210,6 @@ func (l *flowLister) diff(list *api.FlowList, want, got []flow.Flow) {
 	for _, s := range all {
 		list.Flows = append(list.Flows, l.entry(s.flow, s.sign))
 	}
-}
-
-func mapHas[K comparable, V any](m map[K]V, k K) bool {
-	_, ok := m[k]
-	return ok
 }
 
 func (l *flowLister) entry(f *flow.Flow, sign string) api.FlowEntry {
@@ -239,5 +234,5 @@ func (l *flowLister) entry(f *flow.Flow, sign string) api.FlowEntry {
 func opaque(text string) bool {
 	match, actions, _ := strings.Cut(text, "actions=")
 	return strings.Contains(match, "oxm_") || strings.Contains(match, "flags=0x") ||
-		cmp.Or(strings.Contains(actions, "raw("), strings.Contains(actions, "raw_instruction("))
+		strings.Contains(actions, "raw(") || strings.Contains(actions, "raw_instruction(")
 }
