@@ -17,6 +17,10 @@ import (
 // looked at: a burst is mended by few bundles.
 const driftGap = 10 * time.Millisecond
 
+// watchTimeout bounds the wait for a switch that does not say whether it can tell
+// of changes.
+const watchTimeout = 3 * time.Second
+
 // pushedSweeps is how many sweeps a switch that tells of its changes is not read
 // back in: what it tells leaves out no more than the flags of a flow.
 const pushedSweeps = 10
@@ -51,22 +55,23 @@ type drift struct {
 	fights  fights
 }
 
-// watchFlows asks the switch, once a session, to tell of changes. A switch that
-// can't is read back once in a while.
-func (h *host) watchFlows(ctx context.Context, b *bridge) error {
+// watchFlows asks the switch to tell of changes. A switch that says that it can't
+// is asked no more; until one says something it is read back once in a while.
+func (h *host) watchFlows(ctx context.Context, b *bridge) {
 	d := &b.drift
 	if d.watched == b.sess {
-		return nil
+		return
 	}
+	d.watched, d.push = nil, false
+	ctx, cancel := context.WithTimeout(ctx, watchTimeout)
+	defer cancel()
 	err := b.sess.Watch(ctx)
-	if err != nil && !errors.Is(err, openflow.ErrNotWatched) {
-		return err
+	if err == nil || errors.Is(err, openflow.ErrNotWatched) {
+		d.watched, d.push = b.sess, err == nil
 	}
-	d.watched, d.push = b.sess, err == nil
 	if err != nil {
 		h.log.Info("flows are polled", zap.String("bridge", b.name), zap.Duration("every", h.env.sweepEvery), zap.Error(err))
 	}
-	return nil
 }
 
 // pushed reports whether the bridge's switch tells of changes.

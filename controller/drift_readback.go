@@ -11,12 +11,10 @@ import (
 
 // beginReadBack is called before a switch is read back: what was told before no
 // longer counts.
-func (h *host) beginReadBack(ctx context.Context, b *bridge) error {
+func (h *host) beginReadBack(ctx context.Context, b *bridge) {
 	d := &b.drift
 	if b.wanted() {
-		if err := h.watchFlows(ctx, b); err != nil {
-			return err
-		}
+		h.watchFlows(ctx, b)
 	}
 	b.sess.TakeFlows()
 	d.sent, d.bundles, d.sweeps = nil, 0, 0
@@ -25,7 +23,6 @@ func (h *host) beginReadBack(ctx context.Context, b *bridge) error {
 		d.before = b.installed
 	}
 	d.settled = nil
-	return nil
 }
 
 // endReadBack is called when the switch has been read back; strangers are what

@@ -145,9 +145,7 @@ func (h *host) installed(b *bridge, id uint32, d difference) {
 // readBack learns what the switch holds. It returns what must be put back of
 // what others had before the bridge became ours.
 func (h *host) readBack(ctx context.Context, b *bridge) ([]wire.Mod, error) {
-	if err := h.beginReadBack(ctx, b); err != nil {
-		return nil, err
-	}
+	h.beginReadBack(ctx, b)
 	got, err := b.sess.Flows(ctx)
 	if err != nil {
 		return nil, err

@@ -25,9 +25,6 @@ type FlowChanges struct {
 	Lost bool
 }
 
-// monitorID is the one flow monitor that a session has.
-const monitorID = 1
-
 // monitorFlags: of our own bundles one line each, in its place among the others.
 const monitorFlags = wire.MonitorAdd | wire.MonitorDelete | wire.MonitorModify | wire.MonitorInstructions
 
@@ -43,11 +40,12 @@ var ErrNotWatched = errors.New("switch has no flow monitor")
 // The error wraps ErrNotWatched if the switch refuses.
 func (s *Session) Watch(ctx context.Context) error {
 	const op = "watch flows"
-	if !s.flows.begin() {
+	id, begun := s.flows.begin()
+	if begun {
 		return nil
 	}
 	xid := s.calls.xids(1)
-	request, err := wire.EncodeFlowMonitor(xid, monitorID, monitorFlags)
+	request, err := wire.EncodeFlowMonitor(xid, id, monitorFlags)
 	if err == nil {
 		err = s.ask(ctx, xid, request, func(m wire.Message) (bool, error) {
 			p, err := wire.DecodeMultipart(m)
@@ -83,7 +81,8 @@ type flowChanges struct {
 
 	mu       sync.Mutex
 	watching bool
-	paused   bool // by the switch: what it tells now is not all
+	monitors uint32 // that were asked for: one, save where an answer did not come in time
+	paused   bool   // by the switch: what it tells now is not all
 	pending  FlowChanges
 	bytes    int // of pending, as they were on the wire
 }
@@ -92,13 +91,16 @@ func newFlowChanges(limit int) flowChanges {
 	return flowChanges{changed: make(chan struct{}, 1), limit: limit, pending: FlowChanges{Own: -1}}
 }
 
-// begin reports whether the watch is yet to be begun.
-func (c *flowChanges) begin() bool {
+// begin begins the watch unless it has been begun; id is for its flow monitor.
+func (c *flowChanges) begin() (id uint32, begun bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	begun := c.watching
+	if c.watching {
+		return 0, true
+	}
 	c.watching = true
-	return !begun
+	c.monitors++
+	return c.monitors, false
 }
 
 func (c *flowChanges) end() {

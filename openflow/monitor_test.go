@@ -1,6 +1,7 @@
 package openflow_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -257,6 +258,34 @@ func TestWatchRefused(t *testing.T) {
 		if err := await(t, refused, "refusal"); !errors.Is(err, openflow.ErrNotWatched) || !strings.Contains(err.Error(), "OFPBRC_BAD_EXP_TYPE") {
 			t.Errorf("Watch = %v", err)
 		}
+	}
+	if sess.Err() != nil {
+		t.Errorf("session ended: %v", sess.Err())
+	}
+}
+
+// TestWatchUnanswered: a switch that says nothing is no switch that has refused;
+// it may be asked again, under another number.
+func TestWatchUnanswered(t *testing.T) {
+	s, port := serve(t, quick)
+	got := expect(t, s, 5)
+	p := greet(t, port, 5)
+	sess := await(t, got, "session")
+	ids := map[string]bool{}
+	for range 2 {
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- sess.Watch(ctx) }()
+		m := p.read(wire.TypeMultipartRequest)
+		ids[string(m.Body[16:20])] = true
+		cancel()
+		if err := await(t, done, "end of the wait"); errors.Is(err, openflow.ErrNotWatched) || !errors.Is(err, context.Canceled) {
+			t.Errorf("Watch = %v", err)
+		}
+		p.send(wire.TypeMultipartReply, m.XID, updateHead) // too late
+	}
+	if len(ids) != 2 {
+		t.Errorf("%d numbers of monitors, want 2", len(ids))
 	}
 	if sess.Err() != nil {
 		t.Errorf("session ended: %v", sess.Err())
