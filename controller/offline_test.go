@@ -139,7 +139,7 @@ func TestOfflineAudit(t *testing.T) {
 	m.ofctl(h1, "--strict", "del-flows", "xapi2", lost)
 	m.ofctl(h1, "--strict", "mod-flows", "br-int", "table=60,priority=100,metadata="+metadataOf(t, m.ownFlows(h1, "br-int"))+",actions=drop")
 	m.ofctl(h1, "add-flow", "xapi2", "cookie=0x6f6d000000000001,table=60,priority=7,dl_dst=02:00:00:00:77:77,actions=drop")
-	m.ofctl(h1, "add-flow", "br-int", "cookie=0x1234,priority=60000,in_port=1,actions=output:2,NORMAL")
+	m.ofctl(h1, "add-flow", "br-int", "cookie=0x1234,priority=60000,in_port=1,actions=resubmit(,5),learn(table=6,NXM_OF_ETH_DST[]=NXM_OF_ETH_SRC[]),load:1->NXM_NX_REG0[0..3],NORMAL")
 	name := m.vsctl(h1, "--bare", "--columns=name", "find", "Port", "external_ids:ovsmesh-network=red", "external_ids:ovsmesh-peer=h2")
 	m.vsctl(h1, "set", "Interface", name, "options:key=99")
 	m.vsctl(h1, "set", "Bridge", "xapi2", "fail_mode=standalone", "stp_enable=true")
