@@ -14,8 +14,9 @@ import (
 )
 
 func newWatchCommand(g *globals, req *api.TopologyFilter) *cobra.Command {
+	limit := rowsShown
 	cmd := &cobra.Command{
-		Use:   "watch [--network N] [--host H] [--tenant T] [--down]",
+		Use:   "watch [--network N] [--host H] [--tenant T] [--down] [--limit N]",
 		Short: "Show the topology live: what becomes true, as it does",
 		Long: `On a terminal, shows the tables of "ovsmesh topology" and draws them anew as
 things change, until q or Ctrl-C. The arrow keys, PgUp, PgDn, Home and End scroll,
@@ -39,13 +40,16 @@ happened meanwhile is missing, unless a reset says so.`,
 			if g.output == outputYAML {
 				return errors.New("topology watch writes lines of JSON, or tables on a terminal; not yaml")
 			}
+			if err := wantLimit(limit); err != nil {
+				return err
+			}
 			f := follower{client: g.client(), filter: *req}
 			if err := f.known(cmd.Context(), g); err != nil {
 				return err
 			}
 			var err error
 			if s := newScreen(cmd.OutOrStdout()); s != nil && g.output != outputJSON {
-				v := newLiveView(f, s, g.output == outputWide, cmd.ErrOrStderr())
+				v := newLiveView(f, s, tables{wide: g.output == outputWide, limit: limit, detail: req.Network != ""}, cmd.ErrOrStderr())
 				err = v.run(cmd.Context())
 			} else {
 				err = watchLines(cmd.Context(), f, cmd.OutOrStdout(), cmd.ErrOrStderr())
@@ -56,6 +60,7 @@ happened meanwhile is missing, unless a reset says so.`,
 			return err
 		},
 	}
+	cmd.Flags().IntVar(&limit, "limit", limit, "rows of a table at most, beyond which it is summed up; 0: no limit")
 	return cmd
 }
 

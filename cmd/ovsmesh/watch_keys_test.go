@@ -162,6 +162,20 @@ func TestWatchKeys(t *testing.T) {
 	if code := w.code(); code != 0 || w.stderr.Len() > 0 {
 		t.Errorf("exit %d, %s", code, &w.stderr)
 	}
+	whole := openTerminal(t, 100, 20)
+	all := startWatch(t, server, whole.tty, whole.tty, "--limit", "0")
+	whole.until("all hosts and networks", func(lines []string) bool {
+		var from, to, of int
+		if len(lines) == 0 {
+			return false
+		}
+		_, err := fmt.Sscanf(lines[len(lines)-1], "lines %d-%d of %d", &from, &to, &of)
+		return err == nil && of > 300
+	})
+	whole.press("q")
+	if code := all.code(); code != 0 {
+		t.Errorf("exit %d, %s", code, &all.stderr)
+	}
 	if after := term.lflag(); after != before {
 		t.Errorf("the terminal was %#x and is %#x", before, after)
 	}

@@ -34,7 +34,7 @@ const latestShown = 6
 type liveView struct {
 	follower follower
 	screen   *screen
-	wide     bool
+	tables   tables
 	onlyDown bool
 	stderr   io.Writer       // nil where it is a terminal, too
 	keys     <-chan keyPress // nil where there is no keyboard
@@ -46,8 +46,8 @@ type liveView struct {
 	from   int // first line of the body that is shown
 }
 
-func newLiveView(f follower, s *screen, wide bool, stderr io.Writer) *liveView {
-	v := &liveView{follower: f, screen: s, wide: wide, onlyDown: f.filter.Down, stderr: stderr, state: "connecting"}
+func newLiveView(f follower, s *screen, t tables, stderr io.Writer) *liveView {
+	v := &liveView{follower: f, screen: s, tables: t, onlyDown: f.filter.Down, stderr: stderr, state: "connecting"}
 	if isTerminal(stderr) {
 		v.stderr = nil // it would run across the tables; the first line says it
 	}
@@ -188,10 +188,10 @@ func (v *liveView) note(e api.Event) {
 func (v *liveView) draw() error {
 	columns, rows := v.screen.size()
 	var body, lists bytes.Buffer
-	if err := writeTables(&body, v.top, tables{wide: v.wide, limit: rowsShown, detail: v.follower.filter.Network != ""}); err != nil {
+	if err := writeTables(&body, v.top, v.tables); err != nil {
 		return err
 	}
-	if err := writeNotes(&lists, v.top, rowsShown); err != nil {
+	if err := writeNotes(&lists, v.top, v.tables.limit); err != nil {
 		return err
 	}
 	f := frame{columns: columns, rows: rows, head: 3}
@@ -268,7 +268,7 @@ func (v *liveView) press(key keyPress) (anew bool) {
 		v.from = 0
 		return true
 	case keyWide:
-		v.wide = !v.wide
+		v.tables.wide = !v.tables.wide
 	}
 	v.from = max(v.from, 0)
 	return false
