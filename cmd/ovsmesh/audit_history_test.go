@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,9 +32,9 @@ func TestAuditHistory(t *testing.T) {
 	if err := op.CheckAnswer(http.StatusOK, "application/json", text); err != nil {
 		t.Error(err)
 	}
-	var asked string
+	var asked atomic.Value // of the test and of the server
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked = r.URL.String()
+		asked.Store(r.URL.String())
 		w.Header().Set("Content-Type", "application/json")
 		if r.URL.Query().Get("network") == "quiet" {
 			fmt.Fprintln(w, `{"entries":[],"dropped":0}`)
@@ -52,15 +53,15 @@ func TestAuditHistory(t *testing.T) {
 		{"audit-since-alone", "audit --since 10m", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			asked = ""
+			asked.Store("")
 			got := command(t, []string{"TZ=UTC", "OVSMESH_SERVER=" + server.URL}, "", strings.Fields(c.args)...)
 			out := fmt.Sprintf("$ ovsmesh %s\n%s", c.args, got.stdout)
 			if got.stderr != "" {
 				out += "--- stderr\n" + got.stderr
 			}
 			golden(t, c.name, out+fmt.Sprintf("--- exit %d\n", got.code))
-			if asked != c.asked {
-				t.Errorf("asked for %q, want %q", asked, c.asked)
+			if got := asked.Load(); got != c.asked {
+				t.Errorf("asked for %q, want %q", got, c.asked)
 			}
 		})
 	}
