@@ -3,6 +3,7 @@ package controller_test
 import (
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -93,6 +94,7 @@ func TestTrace(t *testing.T) {
 			t.Errorf("%s: delivered %v, complete %v, at %q: %s; want %v at %q: %s", c.name, r.Delivered, r.Complete, arrived(r), all, c.delivered, c.arrived, c.says)
 		}
 	}
+	m.tracedHTTP()
 	m.tracedForeign(web, db)
 	m.check(m.Host("h2").Stop())
 	m.eventually("a trace that can't look at h2", func() error {
@@ -102,6 +104,29 @@ func TestTrace(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// tracedHTTP asks over HTTP; what is answered has to be as it is described.
+func (m *mesh) tracedHTTP() {
+	m.t.Helper()
+	w := serveWeb(m.t, m.ctl, "")
+	defer w.stop()
+	for body, want := range map[string]int{
+		`{"from": "web-1", "to": "db-2"}`:                     http.StatusOK,
+		`{"from": "web-1"}`:                                   http.StatusOK,
+		`{"from": "web-1", "to": "db-2", "want": true}`:       http.StatusOK,
+		`{"from": "web-1", "to": "db-2", "arp": true}`:        http.StatusOK,
+		`{"from": "nosuch"}`:                                  http.StatusNotFound,
+		`{"from": "web-1", "to": "db-2", "packet": "tp_x=1"}`: http.StatusBadRequest,
+		`{"from": "web-1", "too": "db-2"}`:                    http.StatusBadRequest,
+		`{"from": ""}`:                                        http.StatusBadRequest,
+		`[`:                                                   http.StatusBadRequest,
+	} {
+		if got, _, answer := w.do(call{method: "POST", path: "/v1/trace", contentType: asJSON, body: body}); got != want {
+			m.t.Errorf("%s: %d %s, want %d", body, got, answer, want)
+		}
+	}
+	w.client.CloseIdleConnections()
 }
 
 // tracedFrames sends frames, and holds what arrives where against the trace.

@@ -244,5 +244,8 @@ func (t traceText) leftOut() string {
 	if len(t.Missed) == 0 {
 		return ""
 	}
+	if len(t.Missed) == 1 {
+		return "; 1 port gets none, as the network's options have it"
+	}
 	return fmt.Sprintf("; %s get none, as the network's options have it", plural(len(t.Missed), "port"))
 }
