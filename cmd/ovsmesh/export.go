@@ -14,7 +14,9 @@ func newExportCommand(g *globals) *cobra.Command {
 		Use:   "export [--inventory] [-o yaml|json]",
 		Short: "Write everything that was applied as one spec",
 		Long: `Writes all objects as a spec that "ovsmesh apply" takes, with the keys and host
-ids that were allocated; with --inventory, what the hosts report of themselves.`,
+ids that were allocated; with --inventory, what the hosts report of themselves,
+their ports and tunnels included. Both together are what "ovsmesh audit --dump"
+and "ovsmesh trace --dump" need instead of a controller.`,
 		Example: `  ovsmesh export > backup.yaml
   ovsmesh export -o json | jq .networks
   ovsmesh export --inventory > inventory.yaml`,
