@@ -86,9 +86,9 @@ func graphs() map[string]Graph {
 		"fifteen":      full(15, 1, someWrong),
 		"fifty":        full(50, 1, someWrong),
 		"fifty, four":  full(50, 4, someWrong),
-		"many":         full(20, 30, someWrong),
+		"many":         full(12, 30, someWrong),
 		"two hundred":  full(200, 1, someWrong),
-		"nothing up":   full(90, 1, func(int, int) string { return Down }),
+		"nothing up":   full(58, 1, func(int, int) string { return Down }),
 		"hostile":      hostile(),
 		"strange word": {Hosts: []Host{{Name: "a", State: "later"}}, Ends: []End{{"n", "a", "b", "later", ""}, {"n", "a", "a", Up, ""}}},
 	}
