@@ -29,7 +29,9 @@ func (g *Gate) act(f *flow.Flow, r *reading, from origin, entered bool) {
 		case flow.WriteMetadata:
 			write = a
 		case flow.SetField:
-			followed = d.set(a.OXM)
+			if a.Field.Class == basicClass { // others say how a packet of a tunnel is to look
+				followed = d.set(a.Field.ID, a.Value, a.Mask)
+			}
 		case flow.Move:
 			followed = d.move(a)
 		case flow.PushMPLS:
@@ -47,16 +49,14 @@ func (g *Gate) act(f *flow.Flow, r *reading, from origin, entered bool) {
 	}
 }
 
-// set notes a field that is set. It reports false where that can't be followed.
-func (d *doing) set(x flow.OXM) bool {
-	if x.Field.Class != basicClass {
-		return true
-	}
-	switch flow.Name(basicClass)<<8 | flow.Name(x.Field.ID) {
+// set notes a field of the basic class that is set. It reports false where that
+// can't be followed.
+func (d *doing) set(id uint8, value, mask string) bool {
+	switch flow.Name(basicClass)<<8 | flow.Name(id) {
 	case flow.TunnelID:
-		d.key, d.keyed = number(x.Value), x.Mask == ""
+		d.key, d.keyed = number(value), mask == ""
 	case flow.MPLSLabel:
-		d.labelled = d.pushed && x.Mask == "" && number(x.Value) == echoLabel
+		d.labelled = d.pushed && mask == "" && number(value) == echoLabel
 	case flow.EthSrc, flow.EthDst:
 		d.toSender = false
 	case flow.Metadata, flow.InPort:
