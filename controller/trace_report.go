@@ -6,7 +6,6 @@ import (
 
 	"ovsmesh/controller/api"
 	"ovsmesh/openflow/flow"
-	"ovsmesh/openflow/forward"
 	"ovsmesh/openflow/pipeline"
 	"ovsmesh/openflow/trace"
 )
@@ -111,7 +110,7 @@ func (t *tracing) visit(tr *trace.Trace, i int) {
 			Meaning: trace.Meaning(s.Flow), Output: strings.Join(sent[n], ","), Resubmits: s.Resubmits,
 		}
 		if s.Flow != nil {
-			hop.Flow, hop.Actions = matchText(s.Flow), forward.ActionsText(s.Flow.Actions)
+			hop.Flow, hop.Actions = matchText(s.Flow), s.Flow.Actions.String()
 			hop.Network = t.networkOf(s.Flow)
 		}
 		t.report.Hops = append(t.report.Hops, hop)
@@ -160,7 +159,7 @@ func matchText(f *flow.Flow) string {
 // shortFlow returns a flow in a form that fits into a sentence.
 func shortFlow(f *flow.Flow) string {
 	const most = 120
-	text := trace.FlowText(f)
+	text := f.Text()
 	if len(text) > most {
 		return text[:most] + "…"
 	}

@@ -202,7 +202,7 @@ func (m *mesh) tracedForeign(web, db *ovstest.VM) {
 
 	// What can't be followed is told, and is no answer.
 	ofctl("add-flow", "xapi1", "cookie=0x78,table=200,priority=2,icmp actions=ct(commit,zone=1),group:7")
-	if r = m.trace(ping); r.Complete || len(r.Unseen) == 0 || !strings.Contains(r.Unseen[0].Reason, "ct is not followed") {
+	if r = m.trace(ping); r.Complete || len(r.Unseen) == 0 || !strings.Contains(r.Unseen[0].Reason, "ct(commit,zone=1) is not followed") {
 		m.t.Errorf("through connection tracking: %v, %+v", r.Complete, r.Unseen)
 	}
 	ofctl("del-flows", "xapi1", "cookie=0x78/-1")

@@ -11,6 +11,7 @@ import (
 	"ovsmesh/openflow/flow"
 	"ovsmesh/openflow/forward"
 	"ovsmesh/openflow/trace"
+	"ovsmesh/openflow/wire"
 )
 
 // onlineWorld reads hosts' ports and bridges' tables when a trace comes to
@@ -152,6 +153,9 @@ func (w *onlineWorld) read(s *seenHost, bridge string) (*forward.Bridge, error) 
 	var err error
 	if sw.Flows, err = session.Flows(ctx); err != nil {
 		return nil, fmt.Errorf("bridge %s: %w", bridge, err)
+	}
+	for i := range sw.Flows { // others' actions in words, for people
+		sw.Flows[i].Actions = wire.Words(sw.Flows[i].Actions)
 	}
 	if sw.Groups, err = readGroups(ctx, session); err != nil {
 		return nil, fmt.Errorf("bridge %s: %w", bridge, err)

@@ -38,6 +38,7 @@ type (
 	clone     struct{ acts []act }
 	writeActs struct{ acts []act }
 	clearActs struct{}
+	gotoTable struct{ table uint8 } // done by run.tables
 	exit      struct{}
 	noEffect  struct{} // on where a frame goes
 	unknown   struct{ text string }
@@ -142,6 +143,7 @@ func (a clone) do(x *run, f *Frame)     { x.clone(a.acts, *f) }
 func (a writeActs) do(x *run, _ *Frame) { x.set = append(x.set, a.acts...) }
 func (clearActs) do(x *run, _ *Frame)   { x.set = nil }
 func (exit) do(x *run, _ *Frame)        { x.stop = true }
+func (gotoTable) do(*run, *Frame)       {}
 func (noEffect) do(*run, *Frame)        {}
 func (a unknown) do(x *run, _ *Frame)   { x.doubt(a.text + " is not followed") }
 func (a popBits) do(x *run, f *Frame) {
@@ -174,6 +176,8 @@ func actOf(a flow.Action) act {
 		return knownField(setField{a.OXM}, a)
 	case flow.Move:
 		return knownMove(moveBits{subfield(a.Src), subfield(a.Dst)}, a)
+	case flow.GotoTable:
+		return gotoTable{a.Table}
 	case flow.PushMPLS:
 		return pushMPLS{a.EtherType}
 	case flow.WriteMetadata:
@@ -214,6 +218,16 @@ func actsOf(list flow.Actions) []act {
 		acts[i] = actOf(a)
 	}
 	return acts
+}
+
+// acts returns what a flow does; it is worked out when the flow is met first.
+func (b *Bridge) acts(f *flow.Flow) []act {
+	list, known := b.known[f]
+	if !known {
+		list = actsOf(f.Actions)
+		b.known[f] = list
+	}
+	return list
 }
 
 // ordered returns an action set in the order in which a switch carries it out,

@@ -95,7 +95,12 @@ func (j *judge) connect() {
 // the test's time.
 func (j *judge) trace(in uint32, frame []byte) string {
 	j.t.Helper()
-	ask := map[string]any{"id": 0, "method": "ofproto/trace", "params": []string{"br0", fmt.Sprintf("in_port=%d", in), hex.EncodeToString(frame)}}
+	return j.ask("ofproto/trace", "br0", fmt.Sprintf("in_port=%d", in), hex.EncodeToString(frame))
+}
+
+func (j *judge) ask(method string, params ...string) string {
+	j.t.Helper()
+	ask := map[string]any{"id": 0, "method": method, "params": params}
 	var answer struct {
 		Result string
 		Error  any
@@ -110,8 +115,9 @@ func (j *judge) trace(in uint32, frame []byte) string {
 }
 
 // hold has the switch hold flows and groups, and returns what it says that it
-// holds, as it comes over OpenFlow 1.3.
-func (j *judge) hold(flows, groups []string) *Bridge {
+// holds, as it comes over OpenFlow 1.3; and the same with the words that
+// ovs-ofctl has for all actions.
+func (j *judge) hold(flows, groups []string) (bytes, words *Bridge) {
 	j.t.Helper()
 	file := func(name string, lines []string) string {
 		path := filepath.Join(j.dir, name)
@@ -142,9 +148,22 @@ func (j *judge) hold(flows, groups []string) *Bridge {
 		}
 		flows = slices.Delete(slices.Clone(flows), line-1, line)
 	}
-	b := Load(Switch{Flows: j.flows(), Groups: j.groups(), Ports: j.described()})
-	b.frozen = false // a trace of a frame learns
-	return b
+	held := Switch{Flows: j.flows(), Groups: j.groups(), Ports: j.described()}
+	bytes = Load(held)
+	held.Flows, held.Groups = slices.Clone(held.Flows), slices.Clone(held.Groups)
+	for i := range held.Flows {
+		held.Flows[i].Actions = wire.Words(held.Flows[i].Actions)
+	}
+	for i := range held.Groups {
+		g := &held.Groups[i]
+		g.Buckets = slices.Clone(g.Buckets)
+		for n := range g.Buckets {
+			g.Buckets[n].Actions = wire.Words(g.Buckets[n].Actions)
+		}
+	}
+	words = Load(held)
+	bytes.frozen, words.frozen = false, false // a trace of a frame learns
+	return bytes, words
 }
 
 // described are the ports, as startJudge has configured them.
@@ -262,7 +281,7 @@ func TestAgrees(t *testing.T) {
 				lines = append(lines, f.String())
 			}
 		}
-		b := j.hold(lines, g.groups())
+		b, words := j.hold(lines, g.groups())
 		for range frames {
 			in, raw := 1+uint32(g.IntN(8)), g.frame()
 			f, err := Parse(raw)
@@ -273,11 +292,19 @@ func TestAgrees(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			again, err := words.Run(in, f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(ways(again), ways(r)) || len(again.Doubts) != len(r.Doubts) {
+				t.Fatalf("%s on %d: by bytes %v\n%v\nby words %v\n%v%s", f, in, r.Doubts, ways(r), again.Doubts, ways(again), stepsOf(again))
+			}
 			text := j.trace(in, raw)
 			if len(r.Doubts) > 0 {
 				doubted++
+				words.Forget()
 				b.Forget() // what it has learned is in doubt, too
-				j.AppCtl("fdb/flush", "br0")
+				j.ask("fdb/flush", "br0")
 				continue
 			}
 			if strings.Contains(text, "hash(sym_l4") {

@@ -38,8 +38,9 @@ type Bridge struct {
 	groups  map[uint32]*Group
 	ports   []Port
 	learned map[place]uint32 // ports
-	strict  bool             // see New
-	frozen  bool             // learns nothing
+	known   map[*flow.Flow][]act
+	strict  bool // see New
+	frozen  bool // learns nothing
 }
 
 // place is what NORMAL learns: an address in a VLAN.
@@ -109,7 +110,7 @@ func New(flows []flow.Flow, ports ...Port) (*Bridge, error) {
 // there. What can't be followed becomes a doubt of the frames that meet it. The
 // flows stay the caller's and must not be changed.
 func Load(s Switch) *Bridge {
-	b := &Bridge{ports: slices.Clone(s.Ports), learned: make(map[place]uint32, len(s.Stations)), frozen: true}
+	b := &Bridge{ports: slices.Clone(s.Ports), learned: make(map[place]uint32, len(s.Stations)), known: map[*flow.Flow][]act{}, frozen: true}
 	for i := range s.Flows {
 		f := &s.Flows[i]
 		if b.tables[f.Table] == nil {

@@ -70,12 +70,12 @@ func (x *run) tables(id uint8, port uint32, f *Frame) {
 		if hit == nil {
 			return
 		}
-		for _, a := range hit.Actions {
-			if g, ok := a.(flow.GotoTable); ok {
-				id, port, next = g.Table, number32(f.fields[:4]), true
+		for _, a := range x.b.acts(hit) {
+			if g, ok := a.(gotoTable); ok {
+				id, port, next = g.table, number32(f.fields[:4]), true
 				continue
 			}
-			if actOf(a).do(x, f); x.over() {
+			if a.do(x, f); x.over() {
 				return
 			}
 		}

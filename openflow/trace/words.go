@@ -118,14 +118,6 @@ func PacketText(f forward.Frame) string {
 	return bare.Match().String()
 }
 
-// FlowText prints a flow without its cookie, with what is known of actions of
-// which only the bytes are.
-func FlowText(f *flow.Flow) string {
-	bare := *f
-	bare.Actions = nil
-	return strings.TrimSuffix(bare.Text(), "drop") + forward.ActionsText(f.Actions)
-}
-
 // DropText says why a bridge has sent a frame nowhere: by the last flow that it
 // met.
 func (h *Hop) DropText() string {
@@ -144,7 +136,7 @@ func (h *Hop) DropText() string {
 		return where + " has no flow for it, so that it is dropped"
 	}
 	if !pipeline.Owned(s.Flow.Cookie) {
-		return fmt.Sprintf("%s: a flow of another program drops it (cookie %#x): %s", where, s.Flow.Cookie, FlowText(s.Flow))
+		return fmt.Sprintf("%s: a flow of another program drops it (cookie %#x): %s", where, s.Flow.Cookie, s.Flow.Text())
 	}
 	return where + ": " + Meaning(s.Flow)
 }
