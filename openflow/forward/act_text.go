@@ -169,7 +169,7 @@ func readOutput(args string) (act, bool) {
 		return output{port: port}, true
 	}
 	b, err := parseBits(args)
-	return outputField{b}, err == nil && strings.Contains(args, "[")
+	return outputField{b}, err == nil && b.n <= 64 && strings.Contains(args, "[")
 }
 
 func readLoad(args string) (act, bool) {
