@@ -63,6 +63,9 @@ func (m *traceMesh) trace(r api.TraceRequest, w traceWorld, tables string) (api.
 	if err != nil {
 		return api.TraceReport{}, &api.RequestError{Text: err.Error()}
 	}
+	if t.from.on.Net.Learning {
+		t.note("the switches of network %s learn addresses: every VM whose MAC is known is taken to have spoken already", t.from.Network)
+	}
 	w.begin(t.from.on.Net.Name, uint64(t.from.on.Net.Key))
 	at, why := t.start()
 	if why != "" {

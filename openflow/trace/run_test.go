@@ -188,6 +188,14 @@ func TestRunEnds(t *testing.T) {
 	}
 }
 
+// TestProtectedPorts says that a switch leaves an output out.
+func TestProtectedPorts(t *testing.T) {
+	h := trace.Hop{Result: forward.Result{Steps: []forward.Step{{}}, Skips: []forward.Skip{{Port: 7}}}}
+	if got := h.DropText(); !strings.Contains(got, "port 7") || !strings.Contains(got, "protected") {
+		t.Error(got)
+	}
+}
+
 // TestReceiver prefers ports as Open vSwitch does.
 func TestReceiver(t *testing.T) {
 	port := func(n uint32, tunnel trace.Tunnel) trace.Port {

@@ -115,6 +115,8 @@ func (h *Hop) cause() Cause {
 	}
 	c.Text, c.Reason = "bridge "+h.Bridge+", "+h.DropText(), h.reason()
 	switch f := h.Result.Steps[len(h.Result.Steps)-1].Flow; {
+	case len(h.Result.Skips) > 0:
+		c.Kind, c.Reason = CauseElsewhere, 0
 	case f == nil:
 		c.Kind = CauseMissing
 	case !pipeline.Owned(f.Cookie):

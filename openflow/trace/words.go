@@ -127,6 +127,9 @@ func (h *Hop) DropText() string {
 	if len(h.Result.Steps) == 0 {
 		return "it has met no flow"
 	}
+	if n := len(h.Result.Skips); n > 0 {
+		return fmt.Sprintf("it would leave by port %d, but that and the one that it came by are protected: between such a switch sends nothing", h.Result.Skips[n-1].Port)
+	}
 	s := h.Result.Steps[len(h.Result.Steps)-1]
 	where := fmt.Sprintf("table %d", s.Table)
 	if name := TableName(s.Table); name != "" && (s.Flow == nil || pipeline.Owned(s.Flow.Cookie)) {
