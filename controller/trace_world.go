@@ -151,7 +151,9 @@ func (w *onlineWorld) read(s *seenHost, bridge string) (*forward.Bridge, error) 
 	ctx, cancel := context.WithTimeout(w.ctx, callTimeout)
 	defer cancel()
 	var err error
-	if sw.Flows, err = session.Flows(ctx); err != nil {
+	if sw.Flows, err = session.Flows(ctx); errors.Is(err, context.DeadlineExceeded) {
+		return nil, fmt.Errorf("bridge %s: ovs-vswitchd does not answer", bridge)
+	} else if err != nil {
 		return nil, fmt.Errorf("bridge %s: %w", bridge, err)
 	}
 	for i := range sw.Flows { // others' actions in words, for people
