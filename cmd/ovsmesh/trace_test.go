@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 
 	"ovsmesh/controller/api"
@@ -96,10 +97,13 @@ func TestTraceText(t *testing.T) {
 
 // TestTraceCommand sends what was asked, and ends as the answer says.
 func TestTraceCommand(t *testing.T) {
+	var mu sync.Mutex // between the server and the test
 	var sent api.TraceRequest
 	answer := tracedPing()
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/trace", func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
 		sent = api.TraceRequest{}
 		if err := json.NewDecoder(r.Body).Decode(&sent); err != nil {
 			t.Error(err)
@@ -111,23 +115,31 @@ func TestTraceCommand(t *testing.T) {
 	})
 	s := httptest.NewServer(mux)
 	defer s.Close()
-	run := func(args ...string) ran {
-		return command(t, []string{"OVSMESH_SERVER=" + s.URL}, "", append([]string{"trace"}, args...)...)
+	run := func(args ...string) (ran, api.TraceRequest) {
+		got := command(t, []string{"OVSMESH_SERVER=" + s.URL}, "", append([]string{"trace"}, args...)...)
+		mu.Lock()
+		defer mu.Unlock()
+		return got, sent
 	}
-	got := run("--from", "web-1", "--to", "db-2", "--packet", "tcp,tp_dst=80", "--want", "--network", "blue", "-o", "json")
+	reply := func(change func(*api.TraceReport)) {
+		mu.Lock()
+		defer mu.Unlock()
+		change(&answer)
+	}
+	got, asked := run("--from", "web-1", "--to", "db-2", "--packet", "tcp,tp_dst=80", "--want", "--network", "blue", "-o", "json")
 	var read api.TraceReport
 	if err := json.Unmarshal([]byte(got.stdout), &read); err != nil || got.code != 0 || len(read.Hops) != 3 {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if want := (api.TraceRequest{From: "web-1", To: "db-2", Packet: "tcp,tp_dst=80", Want: true, Network: "blue"}); sent != want {
-		t.Errorf("sent %+v, want %+v", sent, want)
+	if want := (api.TraceRequest{From: "web-1", To: "db-2", Packet: "tcp,tp_dst=80", Want: true, Network: "blue"}); asked != want {
+		t.Errorf("sent %+v, want %+v", asked, want)
 	}
-	answer.Delivered, answer.Reason = false, "it does not arrive"
-	if got := run("--from", "web-1", "--to", "db-2", "--arp"); got.code != 2 || !sent.ARP || !strings.Contains(got.stdout, "it does not arrive") {
+	reply(func(r *api.TraceReport) { r.Delivered, r.Reason = false, "it does not arrive" })
+	if got, sent := run("--from", "web-1", "--to", "db-2", "--arp"); got.code != 2 || !sent.ARP || !strings.Contains(got.stdout, "it does not arrive") {
 		t.Errorf("%+v, %+v", got, sent)
 	}
-	answer.Complete = false
-	if got := run("--from", "web-1", "--broadcast"); got.code != 1 || !sent.Broadcast || !strings.Contains(got.stderr, "not complete") {
+	reply(func(r *api.TraceReport) { r.Complete = false })
+	if got, sent := run("--from", "web-1", "--broadcast"); got.code != 1 || !sent.Broadcast || !strings.Contains(got.stderr, "not complete") {
 		t.Errorf("%+v, %+v", got, sent)
 	}
 	for _, c := range []struct {
@@ -139,7 +151,7 @@ func TestTraceCommand(t *testing.T) {
 		{[]string{"--from", "a", "--spec", "nosuch"}, "--dump"},
 		{[]string{"--from", "a", "x"}, "unknown command"},
 	} {
-		if got := run(c.args...); got.code != 1 || !strings.Contains(got.stderr, c.want) {
+		if got, _ := run(c.args...); got.code != 1 || !strings.Contains(got.stderr, c.want) {
 			t.Errorf("%q: %+v, want %s", c.args, got, c.want)
 		}
 	}
