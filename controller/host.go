@@ -195,6 +195,9 @@ func (h *host) run(ctx context.Context) {
 			h.detach("")
 		case <-changed:
 		case <-h.mail.ready:
+			if h.waits() {
+				continue
+			}
 		case <-h.poke:
 		case <-timer.C:
 		}
@@ -328,6 +331,16 @@ func (h *host) reconcile(ctx context.Context) {
 	if wrote {
 		h.env.metrics.reconcile.Observe(time.Since(start).Seconds())
 	}
+}
+
+// waits takes over what the hub wants here if that is to wait for more, and
+// reports whether it is: of a burst nothing else need be done with each change.
+func (h *host) waits() bool {
+	if !h.waiting || h.att == nil {
+		return false
+	}
+	h.takeMail()
+	return h.pacing.left() > 0
 }
 
 // takeMail takes over what the hub wants here.
