@@ -28,6 +28,10 @@ type source struct {
 	bridge  pipeline.Bridge
 }
 
+func (s *source) equal(o *source) bool {
+	return s.network.Equal(&o.network) && reflect.DeepEqual(s.bridge, o.bridge)
+}
+
 // difference compares the flows of one network with those that the switch
 // holds. While the switch makes ports it reports false, and works the flows out
 // already for the port numbers that it has been asked for.
@@ -40,7 +44,7 @@ func (h *host) difference(b *bridge, id uint32) (difference, bool, error) {
 		from.network, sure = h.network(b, id)
 	}
 	have := b.installed[id]
-	if p, ok := b.prepared[id]; ok && reflect.DeepEqual(p.from, from) && len(p.have) == len(have) &&
+	if p, ok := b.prepared[id]; ok && p.from.equal(&from) && len(p.have) == len(have) &&
 		(len(have) == 0 || &p.have[0] == &have[0]) {
 		return p, sure, nil
 	}

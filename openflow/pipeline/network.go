@@ -1,6 +1,9 @@
 package pipeline
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // Network is one network as one bridge carries it.
 type Network struct {
@@ -61,4 +64,19 @@ type Remote struct {
 type Station struct {
 	IP  netip.Addr
 	MAC [6]byte
+}
+
+// Equal reports whether two networks are the same, in the same order, so that
+// their flows are.
+func (n *Network) Equal(o *Network) bool {
+	return n.ID == o.ID && n.PortSecurity == o.PortSecurity && n.DropBroadcast == o.DropBroadcast && n.DropUnknown == o.DropUnknown &&
+		n.Learning == o.Learning && n.Protected == o.Protected &&
+		slices.EqualFunc(n.VIFs, o.VIFs, VIF.equal) && slices.Equal(n.Tunnels, o.Tunnels) &&
+		slices.EqualFunc(n.Remotes, o.Remotes, func(a, b Remote) bool { return a.MAC == b.MAC && slices.Equal(a.Via, b.Via) }) &&
+		slices.Equal(n.Stations, o.Stations)
+}
+
+func (v VIF) equal(o VIF) bool {
+	return v.OFPort == o.OFPort && v.DHCPServer == o.DHCPServer && v.Router == o.Router &&
+		slices.Equal(v.MACs, o.MACs) && slices.Equal(v.IPs, o.IPs) && slices.Equal(v.Allowed, o.Allowed)
 }
