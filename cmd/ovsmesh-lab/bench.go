@@ -53,8 +53,9 @@ datapath, so no packets) from a spec to all OpenFlow ports and flows, and
 compares the time with that of the processes which CloudStack's ovstunnel plugin
 starts for as many, and with the least that Open vSwitch needs for the same rows
 and flows. It does so also for 100 changes that come one by one, and for 100
-networks on 20 switches. It ends with 1 if a target is missed.
-docs/performance.md says more.`,
+networks on 20 switches; and it measures what it costs to audit a large table, to
+follow what others change, to verify and to trace. It ends with 1 if a target is
+missed. docs/performance.md says more.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if quick {
