@@ -95,7 +95,7 @@ type pacing struct {
 const (
 	burstShare  = 20 // of the time that a switch was busy: for how long a burst may pause
 	shortestGap = time.Millisecond
-	longestGap  = 3 * time.Millisecond
+	longestGap  = 2 * time.Millisecond
 	burstLimit  = 200 * time.Millisecond
 )
 

@@ -3,7 +3,7 @@ package topology
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
+	"strconv"
 )
 
 // maxPortName is the longest name of a network device that Linux and Open
@@ -22,7 +22,11 @@ func TunnelName(encap Encap, key uint32, localID, peerID int) string {
 	if encap == VXLAN {
 		letter = "v"
 	}
-	return shortName(letter, fmt.Sprintf("%s%d-%d-%d", letter, key, localID, peerID))
+	var room [32]byte // for each of a host's tunnels at every change of a network: fmt would be felt
+	name := strconv.AppendUint(append(room[:0], letter...), uint64(key), 10)
+	name = strconv.AppendInt(append(name, '-'), int64(localID), 10)
+	name = strconv.AppendInt(append(name, '-'), int64(peerID), 10)
+	return shortName(letter, string(name))
 }
 
 // shortName returns a name, or what stands for it where it is too long.
