@@ -152,6 +152,6 @@ func (b *verifyBench) results(progress io.Writer) []benchResult {
 	fmt.Fprintf(progress, "verified: one network on %d hosts, %s frames\n", b.hosts, thousands(b.frames))
 	return []benchResult{
 		{name: fmt.Sprintf("verify of a network among %s: alone", thousands(b.networks)), ours: median(b.many), other: median(b.one), limit: 1.2},
-		{name: "flows with the gate: without", ours: median(b.gated), other: median(b.compile), limit: 1.25},
+		{name: "flows with the gate: without", ours: median(b.gated), other: median(b.compile), limit: 1.15},
 	}
 }
