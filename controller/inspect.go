@@ -31,7 +31,7 @@ func (c *Controller) Topology(ctx context.Context, f api.TopologyFilter) (api.To
 		for _, m := range n.members {
 			members[m] = true
 		}
-		now := v.topologyNetwork(n, ends{only: f.Host, none: f.Limit == api.NoTunnels, down: f.Down})
+		now := v.topologyNetwork(n, endFilter{only: f.Host, none: f.Limit == api.NoTunnels, down: f.Down})
 		if f.Down && !networkTroubled(&now) {
 			continue
 		}
@@ -92,8 +92,8 @@ func (w *window) cut(t *api.TopologyNetwork) {
 // exhausted is the size of a window that nothing passes any longer.
 const exhausted = -2
 
-// ends says which tunnel ends of a network are listed.
-type ends struct {
+// endFilter says which tunnel ends of a network are listed.
+type endFilter struct {
 	only string // on this host; "": on any
 	none bool
 	down bool // those that are not up
@@ -101,12 +101,12 @@ type ends struct {
 
 // lists reports whether any of a host's ends may be, by how many are in which
 // state.
-func (e ends) lists(host string, states map[string]int) bool {
+func (e endFilter) lists(host string, states map[string]int) bool {
 	return !e.none && (e.only == "" || e.only == host) && (!e.down || len(states) > 1 || states[api.TunnelUp] == 0)
 }
 
 // topologyNetwork describes one network, with its tunnel ends that are wanted.
-func (v *view) topologyNetwork(n *networkNow, e ends) api.TopologyNetwork {
+func (v *view) topologyNetwork(n *networkNow, e endFilter) api.TopologyNetwork {
 	t := api.TopologyNetwork{
 		Name: n.rec.Name, Tenant: n.rec.Tenant, Encap: n.rec.Encap, Key: n.rec.Key, Profile: n.rec.Profile,
 		TunnelPorts: n.rec.TunnelPorts, Broadcast: n.rec.Broadcast, UnknownUnicast: n.rec.UnknownUnicast,

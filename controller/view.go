@@ -113,7 +113,7 @@ func (n *networkNow) status(host string) networkStatus {
 }
 
 func (v *view) networkObject(n *networkNow) api.NetworkObject {
-	t := v.topologyNetwork(n, ends{none: true})
+	t := v.topologyNetwork(n, endFilter{none: true})
 	return api.NetworkObject{Network: n.rec.Network, Status: api.NetworkStatus{
 		ID: n.rec.ID, AutoKey: n.rec.AutoKey, Hosts: t.Hosts, Ports: t.Ports,
 		TunnelsWanted: t.TunnelsWanted, TunnelsUp: t.TunnelsUp, InSync: t.InSync, Problems: t.Problems,
