@@ -126,7 +126,7 @@ func (a Group) String() string { return fmt.Sprintf("group:%d", a.ID) }
 
 func (a SetField) String() string {
 	k, _, ok := lookup(a.Field)
-	if k = k.setting(); !ok || !k.fits(a.OXM) {
+	if k = k.setting(); !ok || !k.fits(a.OXM) || a.Value == "" {
 		return "set_field:" + rawValue(a.OXM) + "->" + rawName(a.Field)
 	}
 	return "set_field:" + k.value(a.OXM) + "->" + k.set

@@ -25,9 +25,9 @@ func (k known) flagNames() []string {
 func (x OXM) wholeFlags() bool {
 	switch x.Field {
 	case CTState.Field():
-		return x.Mask == "\x00\x00\x00\xff" && x.Value[:3] == "\x00\x00\x00"
+		return x.Mask == "\x00\x00\x00\xff"
 	case TCPFlags.Field():
-		return x.Mask == "\x0f\xff" && x.Value[0] < 0x10
+		return x.Mask == "\x0f\xff"
 	}
 	return false
 }

@@ -23,7 +23,7 @@ func AppendMatch(m []OXM, fields ...OXM) []OXM {
 	for i := range fields {
 		m = append(m, fields[i])
 		x := &m[len(m)-1]
-		if x.Mask != "" {
+		if x.Mask != "" || x.Field.anyWidth() {
 			*x = x.canonical()
 		}
 		for at := len(m) - 1; at > from && m[at].Field.compare(m[at-1].Field) < 0; at-- { // they are few
@@ -38,17 +38,10 @@ func (f Field) compare(o Field) int {
 }
 
 func (x OXM) canonical() OXM {
+	if x.Field.anyWidth() {
+		return x.shortest()
+	}
 	if x.Mask == "" || len(x.Mask) != len(x.Value) {
-		return x
-	}
-	// A VLAN ID with the bit for "tagged" has 13 bits, OpenFlow 1.3.5 §7.2.3.7.
-	whole := strings.Count(x.Mask, "\xff") == len(x.Mask)
-	if whole || x.Mask == vlanMask && x.Field == VLANVID.Field() && x.Value[0]&^vlanMask[0] == 0 {
-		x.Mask = ""
-		return x
-	}
-	if x.wholeFlags() {
-		x.Mask = ""
 		return x
 	}
 	for i := range len(x.Value) {
@@ -56,6 +49,37 @@ func (x OXM) canonical() OXM {
 			x.Value = masked(x.Value, x.Mask)
 			break
 		}
+	}
+	// A VLAN ID with the bit for "tagged" has 13 bits, OpenFlow 1.3.5 §7.2.3.7.
+	if strings.Count(x.Mask, "\xff") == len(x.Mask) || x.Mask == vlanMask && x.Field == VLANVID.Field() || x.wholeFlags() {
+		x.Mask = ""
+	}
+	return x
+}
+
+// anyWidth reports whether the field's values have no width of their own: the
+// options of a tunnel, tun_metadata0 to tun_metadata63.
+func (f Field) anyWidth() bool {
+	first := (nxm + 40).Field()
+	return f.Class == first.Class && f.Exp == 0 && f.ID >= first.ID && f.ID < first.ID+64
+}
+
+// shortest returns x, a field of any width, as the numbers that it stands for:
+// without the zeros before them, and without anything where only its being
+// there is matched.
+func (x OXM) shortest() OXM {
+	if x.Mask != "" && len(x.Mask) != len(x.Value) {
+		return x
+	}
+	if x.Mask != "" {
+		x.Value = masked(x.Value, x.Mask)
+		if strings.Trim(x.Mask, "\x00") == "" {
+			return OXM{Field: x.Field}
+		}
+	}
+	for len(x.Value) > 1 && x.Value[0] == 0 && (x.Mask == "" || x.Mask[0] == 0) {
+		x.Value = x.Value[1:]
+		x.Mask = x.Mask[min(1, len(x.Mask)):]
 	}
 	return x
 }

@@ -23,8 +23,11 @@ func (k known) parse(name, value string) (OXM, error) {
 		if x.Value, err = k.bytes(text); err == nil && masked {
 			x.Mask, err = k.mask(mask)
 		}
-		if k.form == formBytes && err == nil && masked {
-			x.Value, x.Mask = equallyLong(x.Value, x.Mask)
+		if k.form == formBytes && err == nil {
+			if masked {
+				x.Value, x.Mask = equallyLong(x.Value, x.Mask)
+			}
+			x = x.shortest()
 		}
 	}
 	if err != nil {

@@ -92,7 +92,7 @@ func (m Match) String() string {
 		case k.form == formVLAN:
 			parts = append(parts, part{rank, m.vlanText(x)})
 		case k.form == formPCP: // with the VLAN
-		case k.form == formBytes && strings.Trim(x.Mask, "\x00") == "" && (x.Mask != "" || x.Value == ""):
+		case k.form == formBytes && x.Value == "":
 			parts = append(parts, part{rank, k.match})
 		default:
 			parts = append(parts, part{rank, k.match + "=" + k.value(x)})

@@ -91,6 +91,17 @@ func TestOwnForms(t *testing.T) {
 			"cookie=0x0, table=0, priority=0 actions=write_actions(drop)"},
 		{flow.Flow{Actions: flow.Actions{flow.SetField{OXM: flow.Masked(flow.Reg(3), "\x00\x00\x00\xff", "\x00\x00\x00\x0f")}}},
 			"cookie=0x0, table=0, priority=0 actions=set_field:0xff/0xf->reg3"},
+		{flow.Flow{Actions: flow.Actions{flow.SetField{OXM: flow.Masked(flow.TunFlags, "\x00\x03", "\x00\x01")}}}, // a bit that the words would lose
+			"cookie=0x0, table=0, priority=0 actions=set_field:0x0003/0x0001->oxm_0001_104"},
+		{flow.Flow{Match: flow.NewMatch(flow.Masked(flow.IPFrag, "\x01", "\x03"))}, // no switch masks the whole
+			"cookie=0x0, table=0, priority=0,oxm_0001_26=0x01/0x03 actions=drop"},
+		{flow.Flow{Match: flow.NewMatch(
+			flow.OXM{Field: flow.Field{Class: 1, ID: 40}, Value: "\x00\x00\x12"}, // a number, whatever its width
+			flow.OXM{Field: flow.Field{Class: 1, ID: 41}, Value: "\x00\x05", Mask: "\x00\xff"},
+			flow.OXM{Field: flow.Field{Class: 1, ID: 103}, Value: "\x00", Mask: "\x00"})}, // is there
+			"cookie=0x0, table=0, priority=0,tun_metadata0=0x12,tun_metadata1=0x5/0xff,tun_metadata63 actions=drop"},
+		{flow.Flow{Actions: flow.Actions{flow.SetField{OXM: flow.OXM{Field: flow.Field{Class: 1, ID: 40}}}}},
+			"cookie=0x0, table=0, priority=0 actions=set_field:0x->oxm_0001_40"},
 	} {
 		if got := c.f.String(); got != c.want {
 			t.Errorf("got  %s\nwant %s", got, c.want)

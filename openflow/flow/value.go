@@ -25,7 +25,7 @@ func (k known) setting() known {
 // bit that the form leaves out.
 func (k known) fits(x OXM) bool {
 	if k.form == formBytes {
-		return x.Mask == "" || len(x.Mask) == len(x.Value)
+		return x == x.shortest()
 	}
 	if len(x.Value) != k.width || x.Mask != "" && len(x.Mask) != k.width {
 		return false
@@ -40,7 +40,10 @@ func (k known) fits(x OXM) bool {
 	case formDSCP:
 		return number(x.Value)|number(x.Mask) <= 0x3f
 	case formFrag:
-		return fragText(x) != ""
+		return fragText(x) != "" && x.Mask != "\x03" // its word would read back without the mask
+	case formFlags:
+		// A flag is printed by its bit of the mask.
+		return x.Mask == "" || number(x.Value)&^number(x.Mask) == 0
 	}
 	return true
 }
