@@ -13,9 +13,14 @@ const (
 	classExp   = 0xffff
 )
 
-// ClassText is no class on any wire: of a field that a dump has and this
-// package does not know, Value is the text, NAME=VALUE.
-const ClassText = 0xfffe
+// textField returns the nth of the fields that a dump has and this package does
+// not know: Value is the text, NAME=VALUE.
+func textField(n int) Field { return Field{Class: 0xfffe, ID: uint8(n), Exp: 1} }
+
+// IsText reports whether the field is known by its text alone, which is then
+// its Value. No switch can be sent one, and none sends one: on the wire only
+// class 0xffff has an experimenter.
+func (f Field) IsText() bool { return f.Class == textField(0).Class && f.Exp != 0 }
 
 // Name is a match field that this package knows by name: its class and number,
 // and in the top byte which experimenter defines it.

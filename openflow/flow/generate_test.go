@@ -2,6 +2,9 @@ package flow_test
 
 import (
 	"encoding/binary"
+	"maps"
+	"slices"
+	"sync"
 
 	"pgregory.net/rapid"
 
@@ -9,7 +12,7 @@ import (
 )
 
 // named are all known fields with their widths in bytes.
-func named() map[flow.Name]int {
+var named = sync.OnceValue(func() map[flow.Name]int {
 	m := map[flow.Name]int{
 		flow.InPort: 4, flow.Metadata: 8, flow.EthDst: 6, flow.EthSrc: 6, flow.EthType: 2, flow.VLANVID: 2,
 		flow.VLANPCP: 1, flow.IPDSCP: 1, flow.IPECN: 1, flow.IPProto: 1, flow.IPv4Src: 4, flow.IPv4Dst: 4,
@@ -27,24 +30,27 @@ func named() map[flow.Name]int {
 	for n := range uint8(16) {
 		m[flow.Reg(n)] = 4
 	}
+	for n := range flow.Name(8) {
+		m[0x8001_00+n] = 8 // xreg0 to xreg7
+	}
+	for n := range flow.Name(4) {
+		m[0x0001_00+111+n] = 16 // xxreg0 to xxreg3
+	}
+	for n := range flow.Name(64) {
+		m[0x0001_00+40+n] = 4 // tun_metadata0 to tun_metadata63, of any width
+	}
+	// Nicira's fields that OpenFlow has too, and what only experimenters have.
+	maps.Copy(m, map[flow.Name]int{
+		0: 2, 1: 6, 2: 6, 3: 2, 4: 2, 5: 1, 6: 1, 7: 4, 8: 4, 0x0001_00 + 16: 8, 0x0001_00 + 38: 2, 0x0001_00 + 39: 1,
+		0x02_ffff_00 + 11: 4, 0x02_ffff_00 + 12: 1, 0x02_ffff_00 + 13: 1, 0x02_ffff_00 + 14: 1, 0x02_ffff_00 + 15: 1, 0x02_ffff_00 + 16: 1,
+		0x03_ffff_00 + 1: 1, 0x03_ffff_00 + 2: 1, 0x03_ffff_00 + 3: 1, 0x03_ffff_00 + 4: 4, 0x03_ffff_00 + 5: 1, 0x03_ffff_00 + 6: 4,
+		0x03_ffff_00 + 7: 4, 0x03_ffff_00 + 8: 4, 0x03_ffff_00 + 9: 4, 0x03_ffff_00 + 10: 1, 0x1000_00 + 1: 4, 0x1000_00 + 2: 1,
+	})
 	return m
-}
+})
 
-func names() []flow.Name {
-	var list []flow.Name
-	for n := range named() {
-		list = append(list, n)
-	}
-	// rapid replays by what it draws: the order has to be the same every time.
-	for i := range list {
-		for j := i + 1; j < len(list); j++ {
-			if list[j] < list[i] {
-				list[i], list[j] = list[j], list[i]
-			}
-		}
-	}
-	return list
-}
+// names has an order, for rapid replays by what it draws.
+var names = sync.OnceValue(func() []flow.Name { return slices.Sorted(maps.Keys(named())) })
 
 // value draws n bytes, often ones that mean something or are all alike.
 func value(n int) *rapid.Generator[string] {
@@ -78,7 +84,7 @@ func anyOXM(t *rapid.T) flow.OXM {
 			width = named()[n]
 		}
 	} else {
-		x.Field = flow.Field{Class: rapid.Uint16().Draw(t, "class"), ID: rapid.Uint8Range(0, 127).Draw(t, "id")}
+		x.Field = flow.Field{Class: rapid.OneOf(rapid.Uint16(), rapid.SampledFrom([]uint16{0x0000, 0x0001, 0x8000, 0x8001, 0xfffe})).Draw(t, "class"), ID: rapid.Uint8Range(0, 127).Draw(t, "id")}
 		if rapid.Bool().Draw(t, "experimenter") {
 			x.Field.Class, x.Field.Exp = 0xffff, rapid.Uint32().Draw(t, "exp")
 		}
@@ -145,7 +151,7 @@ func anyAction(t *rapid.T, nested bool) flow.Action {
 	case 9:
 		return flow.Raw{Bytes: value(8*rapid.IntRange(0, 3).Draw(t, "words")).Draw(t, "raw")}
 	case 11:
-		return anyMove(t)
+		return anyMove(t, movable())
 	case 12:
 		return flow.PushMPLS{EtherType: rapid.Uint16().Draw(t, "type")}
 	case 10:
@@ -158,12 +164,16 @@ func anyAction(t *rapid.T, nested bool) flow.Action {
 	return flow.Output{Port: rapid.Uint32Range(0, 0xfffffff7).Draw(t, "port")}
 }
 
-// anyMove draws a move between equally wide parts of two fields.
-func anyMove(t *rapid.T) flow.Move {
-	movable := []flow.Name{flow.EthSrc, flow.EthDst, flow.TunnelID, flow.TunDst, flow.TunIPv6Src, flow.Metadata, flow.Reg(0), flow.Reg(15)}
+// movable are the fields of which move has a name.
+var movable = sync.OnceValue(func() []flow.Name {
+	return slices.DeleteFunc(slices.Clone(names()), func(n flow.Name) bool { return flow.Whole(n).Bits == 0 })
+})
+
+// anyMove draws a move between equally wide parts of two of some fields.
+func anyMove(t *rapid.T, among []flow.Name) flow.Move {
 	m := flow.Move{
-		Src: flow.Whole(rapid.SampledFrom(movable).Draw(t, "src")),
-		Dst: flow.Whole(rapid.SampledFrom(movable).Draw(t, "dst")),
+		Src: flow.Whole(rapid.SampledFrom(among).Draw(t, "src")),
+		Dst: flow.Whole(rapid.SampledFrom(among).Draw(t, "dst")),
 	}
 	width := min(m.Src.Bits, m.Dst.Bits)
 	bits := rapid.Uint16Range(1, width).Draw(t, "bits")

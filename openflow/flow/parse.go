@@ -58,6 +58,10 @@ func parse(line string, names Names) (Flow, error) {
 	return p.Flow, err
 }
 
+// maxWords is how many fields and other words a flow may have before its
+// actions: more than there are, and few enough to compare each with all.
+const maxWords = 256
+
 type parser struct {
 	Flow
 	names Names
@@ -78,6 +82,9 @@ func (p *parser) token(token string) error {
 	name, value, valued := strings.Cut(token, "=")
 	if p.saw(name) {
 		return fmt.Errorf("%s twice", name)
+	}
+	if len(p.seen) == maxWords {
+		return fmt.Errorf("more than %d words before the actions", maxWords)
 	}
 	p.seen = append(p.seen, name)
 	if !valued {
@@ -185,21 +192,23 @@ func (p *parser) field(name, value string) (OXM, error) {
 	if !identifier(name) || value == "" {
 		return OXM{}, fmt.Errorf("unknown match field %q", name)
 	}
-	return OXM{Field: Field{Class: ClassText}, Value: name + "=" + value}, nil
+	return OXM{Field: textField(0), Value: name + "=" + value}, nil
 }
 
 // numberTexts gives fields that are kept as text numbers, in their own order,
 // so that equal matches stay equal.
 func (p *parser) numberTexts() {
 	for i := range p.oxms {
-		if p.oxms[i].Field.Class != ClassText {
+		if !p.oxms[i].Field.IsText() {
 			continue
 		}
+		before := 0
 		for j := range p.oxms {
-			if p.oxms[j].Field.Class == ClassText && p.oxms[j].Value < p.oxms[i].Value {
-				p.oxms[i].Field.ID++
+			if p.oxms[j].Field.IsText() && p.oxms[j].Value < p.oxms[i].Value {
+				before++
 			}
 		}
+		p.oxms[i].Field = textField(before)
 	}
 }
 

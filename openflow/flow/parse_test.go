@@ -1,6 +1,7 @@
 package flow_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -81,6 +82,9 @@ func TestParseRefuses(t *testing.T) {
 		{"oxm_8000=0x00 actions=drop", `"oxm_8000" is not a field by class and number`},
 		{"oxm_8000_128=0x00 actions=drop", `"oxm_8000_128" is not a field by class and number`},
 		{"oxm_18000_1=0x00 actions=drop", `"oxm_18000_1" is not a field by class and number`},
+		{"oxm_8000_1_00000001=0x00 actions=drop", `"oxm_8000_1_00000001" is not a field by class and number`},
+		{"oxm_ffff_1=0x00 actions=drop", `"oxm_ffff_1" is not a field by class and number`},
+		{manyWords(257) + " actions=drop", "more than 256 words before the actions"},
 		{"oxm_8000_1=00 actions=drop", `oxm_8000_1=00: "00" is not a string of bytes`},
 		{"oxm_8000_1=0x00/0x actions=drop", "oxm_8000_1=0x00/0x: an empty mask"},
 	} {
@@ -93,6 +97,15 @@ func TestParseRefuses(t *testing.T) {
 			t.Errorf("%s: %v\nwant %s", c.line, err, c.want)
 		}
 	}
+}
+
+// manyWords returns fields that no switch has.
+func manyWords(n int) string {
+	words := make([]string, n)
+	for i := range words {
+		words[i] = fmt.Sprintf("future%d=1", i)
+	}
+	return strings.Join(words, ",")
 }
 
 // TestParseTakesDumps reads what a dump has beside the flow, and what people

@@ -189,7 +189,8 @@ func parseRawName(name string) (Field, error) {
 			exp, expErr = strconv.ParseUint(parts[3], 16, 32)
 			f.Exp = uint32(exp)
 		}
-		if parts[0] == "oxm" && classErr == nil && idErr == nil && expErr == nil {
+		hasExp := len(parts) == 4
+		if parts[0] == "oxm" && classErr == nil && idErr == nil && expErr == nil && hasExp == (f.Class == classExp) {
 			return f, nil
 		}
 	}

@@ -195,7 +195,8 @@ func switchActions(t *rapid.T, table uint8) flow.Actions {
 			list = append(list, flow.SetField{OXM: flow.Exact(n, value(named()[n]).Draw(t, "value"))})
 		}
 		if rapid.Bool().Draw(t, "move") {
-			list = append(list, anyMove(t))
+			list = append(list, anyMove(t, []flow.Name{flow.EthSrc, flow.EthDst, flow.TunnelID, flow.TunDst, flow.TunIPv6Src,
+				flow.Metadata, flow.Reg(0), flow.Reg(15)}))
 		}
 		list = append(list, port())
 	}

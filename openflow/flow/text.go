@@ -84,7 +84,7 @@ func (m Match) String() string {
 	for i, x := range m {
 		k, rank, ok := lookup(x.Field)
 		switch {
-		case x.Field.Class == ClassText:
+		case x.Field.IsText():
 			parts = append(parts, part{lastRank + i, x.Value})
 		case !ok || !m.printable(k, x):
 			parts = append(parts, part{lastRank + i, rawName(x.Field) + "=" + rawValue(x)})

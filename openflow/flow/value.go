@@ -177,7 +177,7 @@ func prefixMask(n, ones int) []byte {
 
 // rawName names a field that has no name here; an experimenter's with its ID.
 func rawName(f Field) string {
-	if f.Class == classExp || f.Exp != 0 {
+	if f.Class == classExp {
 		return fmt.Sprintf("oxm_%04x_%d_%08x", f.Class, f.ID, f.Exp)
 	}
 	return fmt.Sprintf("oxm_%04x_%d", f.Class, f.ID)

@@ -147,7 +147,7 @@ func appendOXM(b []byte, x *flow.OXM) ([]byte, error) {
 		n += 4
 	}
 	switch {
-	case x.Field.Class == flow.ClassText:
+	case x.Field.IsText():
 		return nil, fmt.Errorf("match field %s: known by its text alone", x.Value)
 	case x.Field.ID > 127:
 		return nil, fmt.Errorf("match field %#04x:%d: number above 127", x.Field.Class, x.Field.ID)
