@@ -2,6 +2,7 @@ package controller
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"ovsmesh/controller/api"
@@ -170,7 +171,7 @@ func (h *host) tunnelState(on *topology.OnHost, t *wantedTunnel, blame []string)
 		return api.TunnelDown, why
 	}
 	if t.BFD && bfdText(t.row) != "up" {
-		if h.bfd.pending() {
+		if h.bfd.pending() && !wasUp(t.row) {
 			h.bfd.doubt(on.Net.Name)
 			return api.TunnelPending, ""
 		}
@@ -186,6 +187,13 @@ func bfdText(i *schema.Interface) string {
 		return "down"
 	}
 	return i.BFDStatus["state"]
+}
+
+// wasUp reports whether a tunnel's BFD session has been up before: it has come
+// and gone, each of which counts as a flap. It is not one that is just beginning.
+func wasUp(i *schema.Interface) bool {
+	n, err := strconv.Atoi(i.BFDStatus["flap_count"])
+	return err == nil && n > 1
 }
 
 // egressMTU returns the MTU of the interface through which a tunnel's packets

@@ -90,9 +90,17 @@ func (d *differ) describe(n Network, t Tunnel) string {
 	return strings.Join(parts, " ")
 }
 
-// bfdEnable is the key of Interface.bfd that is ours; its others are an
-// operator's.
-const bfdEnable = "enable"
+// Keys of Interface.bfd that are ours, ovs-vswitchd.conf.db(5); its others are an
+// operator's, and so is another interval than ours.
+const (
+	bfdEnable = "enable"
+	bfdMinRx  = "min_rx"
+)
+
+// bfdInterval is how often the other end is asked to say that it is there, in
+// ms. An end that is silent for three times as long is down: 1.5 s, where Open
+// vSwitch's own second makes it three.
+const bfdInterval = "500"
 
 // hasBFD reports whether the host's Open vSwitch has BFD, and says so if not.
 func (d *differ) hasBFD(n Network) bool {
@@ -107,5 +115,23 @@ func (d *differ) hasBFD(n Network) bool {
 // settledBFD reports whether an Interface has BFD on or not, as wanted.
 func (d *differ) settledBFD(i *schema.Interface, n Network, t Tunnel) bool {
 	on := i.BFD[bfdEnable] == "true"
-	return on == t.BFD || t.BFD && !d.hasBFD(n)
+	return on == t.BFD && (!on || i.BFD[bfdMinRx] != "") || t.BFD && !d.hasBFD(n)
+}
+
+// bfd returns the mutations that turn BFD on or off on an Interface.
+func (d *differ) bfd(i *schema.Interface, n Network, t Tunnel) []ovsdb.Mutation {
+	if d.settledBFD(i, n, t) {
+		return nil
+	}
+	want := map[string]string{bfdEnable: "true"}
+	if !t.BFD {
+		want[bfdEnable] = ""
+	}
+	switch has := i.BFD[bfdMinRx]; {
+	case t.BFD && has == "":
+		want[bfdMinRx] = bfdInterval
+	case !t.BFD && has == bfdInterval:
+		want[bfdMinRx] = ""
+	}
+	return patch("bfd", i.BFD, want)
 }

@@ -95,7 +95,7 @@ func (d *differ) insertTunnel(id, name string, number int64, n Network, t Tunnel
 	maps.DeleteFunc(opts, func(_, v string) bool { return v == "" })
 	iface := ovsdb.Row{"name": name, "type": t.Type, "options": textMap(opts), "external_ids": ids}
 	if t.BFD && d.hasBFD(n) {
-		iface["bfd"] = textMap(map[string]string{bfdEnable: "true"})
+		iface["bfd"] = textMap(map[string]string{bfdEnable: "true", bfdMinRx: bfdInterval})
 	}
 	if d.db.Has("Interface", "ofport_request") {
 		iface["ofport_request"] = number
@@ -172,13 +172,7 @@ func (d *differ) refresh(g *Group, p *schema.Port, i *schema.Interface, n Networ
 	if p.Name != t.Name {
 		marks[keyAdopted] = "true"
 	}
-	if !d.settledBFD(i, n, t) {
-		on := ""
-		if t.BFD {
-			on = "true"
-		}
-		ifaceMS = append(ifaceMS, patch("bfd", i.BFD, map[string]string{bfdEnable: on})...)
-	}
+	ifaceMS = append(ifaceMS, d.bfd(i, n, t)...)
 	ops := len(g.Ops)
 	port := ovsdb.Row{}
 	if d.db.Has("Port", "protected") && !p.Protected {
