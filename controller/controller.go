@@ -42,7 +42,7 @@ type Config struct {
 	OpenFlow     []net.Listener // where bridges dial in
 	Advertise    string         // controller target for bridges, tcp:IP:PORT; "": the address that each host reached us on, with the first OpenFlow port
 	AutoRegister bool           // whether a host that no spec names may join
-	SweepEvery   time.Duration  // how often every switch is read back and put right; 0: a minute
+	SweepEvery   time.Duration  // how often every switch is read back and put right; 0: 50 s
 	Version      string
 }
 
@@ -58,6 +58,10 @@ type Controller struct {
 	loops    sync.WaitGroup
 	ready    chan struct{} // closed once hosts may dial in
 }
+
+// sweepEvery is how often switches are read back: what is polled is to be right
+// again within a minute, with the time that it takes.
+const sweepEvery = 50 * time.Second
 
 // environment is what all hosts' loops share.
 type environment struct {
@@ -100,7 +104,7 @@ func New(cfg Config) (*Controller, error) {
 	c.metrics = newMetrics(c)
 	c.env = &environment{
 		log: cfg.Log, hub: h, events: h.told.events, history: newHistory(historyKept), switches: c.switches, metrics: c.metrics,
-		sweepEvery: cmp.Or(cfg.SweepEvery, time.Minute), owner: cfg.Store.UUID(), advertise: cfg.Advertise, port: addr.AddrPort().Port(),
+		sweepEvery: cmp.Or(cfg.SweepEvery, sweepEvery), owner: cfg.Store.UUID(), advertise: cfg.Advertise, port: addr.AddrPort().Port(),
 	}
 	h.newLoop = func(name string) *host { return newHost(name, c.env) }
 	return c, nil
