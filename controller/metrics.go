@@ -2,8 +2,10 @@ package controller
 
 import (
 	"context"
+	"regexp"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"ovsmesh/controller/api"
 )
@@ -40,7 +42,9 @@ func newMetrics(c *Controller) *metrics {
 		refused:           counter("openflow_refused_total", "Times that a network's flows were not sent because they would have broken isolation or made a loop."),
 	}
 	m.driftCounters(c.switches.Counters())
-	m.registry.MustRegister(m.reconcile, m.transactions, m.transactionErrors, m.flowMods, m.bundleErrors, m.refused, &gauges{c: c})
+	m.registry.MustRegister(m.reconcile, m.transactions, m.transactionErrors, m.flowMods, m.bundleErrors, m.refused, &gauges{c: c},
+		collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(collectors.GoRuntimeMetricsRule{Matcher: regexp.MustCompile(`^/gc/heap/live:bytes$`)})),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 

@@ -121,8 +121,16 @@ var arrows = []arrow{
 		why: "the command line belongs to the commands",
 	},
 	{
-		except: []string{"cmd/ovsmesh-lab", "ovsdb/ovstest"}, never: []string{"ovsmesh/ovsdb/ovstest"},
+		except: []string{"cmd/ovsmesh-lab", "ovsdb/ovstest", "controller/faults"}, never: []string{"ovsmesh/ovsdb/ovstest"},
 		why: "the product does not carry its test bed along",
+	},
+	{
+		except: []string{"cmd/ovsmesh-lab"}, never: []string{"ovsmesh/controller/faults"},
+		why: "faults are for tests and the lab",
+	},
+	{
+		from: []string{"controller/faults"}, never: []string{"ovsmesh/controller", "ovsmesh/controller/store"},
+		why: "a controller that can be killed is a process, and is spoken to as its users do",
 	},
 	{
 		except: []string{"cmd/ovsmesh-lab", "ovsdb/ovstest"}, never: []string{"testing", "github.com/google/go-cmp/...", "pgregory.net/rapid"},

@@ -1,0 +1,87 @@
+package faults
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+// ovsmesh is the program, built with the race detector.
+var ovsmesh string
+
+func TestMain(m *testing.M) {
+	os.Exit(testMain(m))
+}
+
+func testMain(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "om-faults-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	ovsmesh = filepath.Join(dir, "ovsmesh")
+	if out, err := exec.Command("go", "build", "-race", "-o", ovsmesh, "ovsmesh/cmd/ovsmesh").CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "go build: %v: %s\n", err, out)
+		return 1
+	}
+	code := m.Run()
+	if err := goleak.Find(); code == 0 && err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	return code
+}
+
+// startMesh makes a mesh that goes with the test. Its server's log must name no
+// data race; it is printed if the test fails.
+func startMesh(t *testing.T, hosts int) *Mesh {
+	t.Helper()
+	m, err := Start(t.Context(), Options{Binary: ovsmesh, Hosts: hosts, Log: t.Logf})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for _, s := range m.servers {
+			if err := s.broken(); err != nil {
+				t.Error(err)
+			}
+		}
+		if t.Failed() {
+			for _, s := range m.servers {
+				t.Logf("=== %s\n%s", s.dir, s.tail())
+			}
+			for _, h := range m.Hosts() {
+				t.Logf("=== host %s\n%s", h.Name, h.Logs())
+			}
+		}
+		if err := m.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return m
+}
+
+// runFault makes a fault of the table and demands that its targets are met.
+func runFault(t *testing.T, m *Mesh, name string, seed uint64) Result {
+	t.Helper()
+	f, err := Find(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := m.Run(t.Context(), f, seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%s on %q: %d sent, %d lost (%d elsewhere), gap %v, %d transactions, %d flow-mods, right after %v",
+		name, r.Host, r.Sent, r.Lost, r.Elsewhere, r.Gap.Round(time.Millisecond), r.RowsWritten, r.FlowsWritten, r.Took.Round(time.Millisecond))
+	if !r.Met {
+		t.Errorf("%s: want %v, but %s", name, f.Limits, r.Why)
+	}
+	return r
+}
