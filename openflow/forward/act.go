@@ -137,15 +137,19 @@ func (a metadata) do(_ *run, f *Frame) {
 	binary.BigEndian.PutUint64(m, binary.BigEndian.Uint64(m)&^a.mask|a.value&a.mask)
 }
 
-func (a toGroup) do(x *run, f *Frame)   { x.group(a.id, f) }
-func (a pushBits) do(x *run, f *Frame)  { x.stack = append(x.stack, f.read(a.src)) }
-func (a clone) do(x *run, f *Frame)     { x.clone(a.acts, *f) }
-func (a writeActs) do(x *run, _ *Frame) { x.set = append(x.set, a.acts...) }
-func (clearActs) do(x *run, _ *Frame)   { x.set = nil }
-func (exit) do(x *run, _ *Frame)        { x.stop = true }
-func (gotoTable) do(*run, *Frame)       {}
-func (noEffect) do(*run, *Frame)        {}
-func (a unknown) do(x *run, _ *Frame)   { x.doubt(a.text + " is not followed") }
+func (a toGroup) do(x *run, f *Frame)  { x.group(a.id, f) }
+func (a pushBits) do(x *run, f *Frame) { x.stack = append(x.stack, f.read(a.src)) }
+func (a clone) do(x *run, f *Frame)    { x.clone(a.acts, *f) }
+func (clearActs) do(x *run, _ *Frame)  { x.set = nil }
+func (a writeActs) do(x *run, _ *Frame) {
+	if x.works(len(a.acts)); x.depth >= 0 {
+		x.set = append(x.set, a.acts...)
+	}
+}
+func (exit) do(x *run, _ *Frame)      { x.stop = true }
+func (gotoTable) do(*run, *Frame)     {}
+func (noEffect) do(*run, *Frame)      {}
+func (a unknown) do(x *run, _ *Frame) { x.doubt(a.text + " is not followed") }
 func (a popBits) do(x *run, f *Frame) {
 	if len(x.stack) == 0 {
 		return // a switch warns in its log, and goes on

@@ -37,7 +37,7 @@ func actOfBytes(b []byte, depth int) act {
 	case typ == 22:
 		return toGroup{u32(4)}
 	case typ == 23:
-		return setField{flow.OXM{Field: ipTTL.Field(), Value: string(b[4:5])}}
+		return setField{flow.OXM{Field: flow.IPTTL.Field(), Value: string(b[4:5])}}
 	case typ == 24:
 		return decTTL{}
 	case typ == 25:

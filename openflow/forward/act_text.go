@@ -123,13 +123,13 @@ func modified(name string) (flow.Field, int) {
 	case "mod_nw_ecn":
 		field = flow.IPECN.Field()
 	case "mod_nw_ttl":
-		field = ipTTL.Field()
+		field = flow.IPTTL.Field()
 	case "set_mpls_label":
 		field = flow.MPLSLabel.Field()
 	case "set_mpls_tc":
 		field = flow.MPLSTC.Field()
 	case "set_mpls_ttl":
-		field = mplsTTL.Field()
+		field = flow.MPLSTTL.Field()
 	case "set_tunnel", "set_tunnel64":
 		field = flow.TunnelID.Field()
 	default:

@@ -70,7 +70,7 @@ func (d *datapath) run(actions string, f Frame) error {
 // departure is a frame that leaves by a port, with all that a datapath can see
 // and change of it.
 func departure(port uint32, f Frame) string {
-	end, _ := locate(ctState.Field())
+	end, _ := locate(flow.CTState.Field())
 	var rest []string
 	at := 0
 	for _, s := range slots {
@@ -94,13 +94,13 @@ func values(args string) map[string]string {
 func setHeader(f *Frame, kind, args string) error {
 	names := map[string]flow.Name{
 		"eth.src": flow.EthSrc, "eth.dst": flow.EthDst,
-		"ipv4.src": flow.IPv4Src, "ipv4.dst": flow.IPv4Dst, "ipv4.ttl": ipTTL,
-		"ipv6.src": flow.IPv6Src, "ipv6.dst": flow.IPv6Dst, "ipv6.hlimit": ipTTL, "ipv6.label": ipv6Label,
+		"ipv4.src": flow.IPv4Src, "ipv4.dst": flow.IPv4Dst, "ipv4.ttl": flow.IPTTL,
+		"ipv6.src": flow.IPv6Src, "ipv6.dst": flow.IPv6Dst, "ipv6.hlimit": flow.IPTTL, "ipv6.label": flow.IPv6Label,
 		"tcp.src": flow.TCPSrc, "tcp.dst": flow.TCPDst, "udp.src": flow.UDPSrc, "udp.dst": flow.UDPDst,
 		"icmp.type": flow.ICMPv4Type, "icmp.code": flow.ICMPv4Code, "icmpv6.type": flow.ICMPv6Type, "icmpv6.code": flow.ICMPv6Code,
 		"arp.sip": flow.ARPSPA, "arp.tip": flow.ARPTPA, "arp.op": flow.ARPOp, "arp.sha": flow.ARPSHA, "arp.tha": flow.ARPTHA,
 		"nd.target": flow.NDTarget, "nd.sll": flow.NDSLL, "nd.tll": flow.NDTLL,
-		"mpls.label": flow.MPLSLabel, "mpls.tc": flow.MPLSTC, "mpls.ttl": mplsTTL, "mpls.bos": flow.MPLSBOS,
+		"mpls.label": flow.MPLSLabel, "mpls.tc": flow.MPLSTC, "mpls.ttl": flow.MPLSTTL, "mpls.bos": flow.MPLSBOS,
 	}
 	for _, p := range split(args) {
 		k, text, _ := strings.Cut(p, "=")

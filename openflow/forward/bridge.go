@@ -34,13 +34,16 @@ type Switch struct {
 // Bridge is a switch with its flows, its ports and the addresses that it has
 // learned. Make one with New or Load.
 type Bridge struct {
-	tables  [256]*table
-	groups  map[uint32]*Group
-	ports   []Port
-	learned map[place]uint32 // ports
-	known   map[*flow.Flow][]act
-	strict  bool // see New
-	frozen  bool // learns nothing
+	tables    [256]*table
+	groups    map[uint32]*Group
+	ports     []Port
+	protected map[uint32]bool  // ports
+	learned   map[place]uint32 // ports
+	known     map[*flow.Flow][]act
+	strict    bool // see New
+	frozen    bool // learns nothing
+
+	aliveGroups map[uint32]bool // of which a bucket is
 }
 
 // place is what NORMAL learns: an address in a VLAN.
@@ -110,7 +113,13 @@ func New(flows []flow.Flow, ports ...Port) (*Bridge, error) {
 // there. What can't be followed becomes a doubt of the frames that meet it. The
 // flows stay the caller's and must not be changed.
 func Load(s Switch) *Bridge {
-	b := &Bridge{ports: slices.Clone(s.Ports), learned: make(map[place]uint32, len(s.Stations)), known: map[*flow.Flow][]act{}, frozen: true}
+	b := &Bridge{ports: slices.Clone(s.Ports), protected: map[uint32]bool{}, learned: make(map[place]uint32, len(s.Stations)),
+		known: map[*flow.Flow][]act{}, frozen: true}
+	for _, p := range s.Ports {
+		if p.Protected {
+			b.protected[p.Number] = true
+		}
+	}
 	for i := range s.Flows {
 		f := &s.Flows[i]
 		if b.tables[f.Table] == nil {
@@ -124,22 +133,12 @@ func Load(s Switch) *Bridge {
 		for i := range s.Groups {
 			b.groups[s.Groups[i].ID] = &s.Groups[i]
 		}
+		b.findAlive()
 	}
 	for _, st := range s.Stations {
 		b.learned[place{put16(st.VLAN), string(st.MAC[:])}] = st.Port
 	}
 	return b
-}
-
-// protected reports whether a port is, and so exchanges nothing with others that
-// are.
-func (b *Bridge) protected(port uint32) bool {
-	for i := range b.ports {
-		if b.ports[i].Number == port {
-			return b.ports[i].Protected
-		}
-	}
-	return false
 }
 
 // understood checks what New demands of a flow.

@@ -36,7 +36,7 @@ func (f *Frame) put(field flow.Field, v string) bool {
 	case ipTOS.Field():
 		f.set(flow.IPDSCP, string([]byte{v[0] >> 2}))
 		return true
-	case flow.EthType.Field(), flow.IPProto.Field(), nwFrag.Field(), ctState.Field(), ctZone.Field(), conjID.Field():
+	case flow.EthType.Field(), flow.IPProto.Field(), flow.IPFrag.Field(), flow.TCPFlags.Field(), flow.CTState.Field(), flow.CTZone.Field(), flow.ConjID.Field():
 		return false // not writable
 	case flow.VLANVID.Field():
 		f.set(flow.VLANVID, string([]byte{v[0]&0x0f | 0x10, v[1]}))
@@ -54,7 +54,7 @@ func (f *Frame) put(field flow.Field, v string) bool {
 func (f *Frame) has(field flow.Field) bool {
 	t := f.etherType()
 	proto := func(p byte) bool {
-		return (t == etherIPv4 || t == etherIPv6) && f.Get(flow.IPProto)[0] == p && f.Get(nwFrag)[0]&2 == 0
+		return (t == etherIPv4 || t == etherIPv6) && f.Get(flow.IPProto)[0] == p && f.Get(flow.IPFrag)[0]&2 == 0
 	}
 	is := func(names ...flow.Name) bool {
 		at, width := locate(field)
@@ -66,19 +66,19 @@ func (f *Frame) has(field flow.Field) bool {
 		return false
 	}
 	switch {
-	case field == ipTOS.Field(), is(flow.IPDSCP, flow.IPECN, flow.IPProto, ipTTL, nwFrag):
+	case field == ipTOS.Field(), is(flow.IPDSCP, flow.IPECN, flow.IPProto, flow.IPTTL, flow.IPFrag):
 		return t == etherIPv4 || t == etherIPv6
 	case is(flow.IPv4Src, flow.IPv4Dst):
 		return t == etherIPv4
-	case is(flow.IPv6Src, flow.IPv6Dst, ipv6Label):
+	case is(flow.IPv6Src, flow.IPv6Dst, flow.IPv6Label):
 		return t == etherIPv6
 	case is(flow.ARPOp, flow.ARPSPA, flow.ARPTPA, flow.ARPSHA, flow.ARPTHA):
 		return t == etherARP || t == etherRARP
 	case is(flow.VLANVID, flow.VLANPCP):
 		return f.tagged()
-	case is(flow.MPLSLabel, flow.MPLSTC, flow.MPLSBOS, mplsTTL):
+	case is(flow.MPLSLabel, flow.MPLSTC, flow.MPLSBOS, flow.MPLSTTL):
 		return f.labelled()
-	case is(flow.TCPSrc, flow.TCPDst, tcpFlags):
+	case is(flow.TCPSrc, flow.TCPDst, flow.TCPFlags):
 		return proto(protoTCP)
 	case is(flow.UDPSrc, flow.UDPDst):
 		return proto(protoUDP)

@@ -90,7 +90,7 @@ func (f *Frame) Bytes() []byte {
 		copy(body[6:], f.Get(flow.ARPOp)+f.Get(flow.ARPSHA)+f.Get(flow.ARPSPA)+f.Get(flow.ARPTHA)+f.Get(flow.ARPTPA))
 	case (t == etherMPLS || t == etherMPLSMulticast) && len(body) >= 4:
 		shim := binary.BigEndian.Uint32([]byte(f.Get(flow.MPLSLabel)))<<12 |
-			uint32(f.Get(flow.MPLSTC)[0])<<9 | uint32(f.Get(flow.MPLSBOS)[0])<<8 | uint32(f.Get(mplsTTL)[0])
+			uint32(f.Get(flow.MPLSTC)[0])<<9 | uint32(f.Get(flow.MPLSBOS)[0])<<8 | uint32(f.Get(flow.MPLSTTL)[0])
 		binary.BigEndian.PutUint32(body, shim)
 	}
 	return b
@@ -108,7 +108,7 @@ func (f *Frame) Match() flow.Match {
 	var list []flow.OXM
 	for _, s := range slots {
 		switch s.name {
-		case flow.InPort, flow.Metadata, ctState, ctZone, ctMark, ctLabel, conjID, pktMark, nwFrag, ipTTL, mplsTTL, ipv6Label, tcpFlags,
+		case flow.InPort, flow.Metadata, flow.CTState, flow.CTZone, flow.CTMark, flow.CTLabel, flow.ConjID, flow.PktMark, flow.IPFrag, flow.IPTTL, flow.MPLSTTL, flow.IPv6Label, flow.TCPFlags,
 			flow.IPDSCP, flow.IPECN:
 			continue
 		}

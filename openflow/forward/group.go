@@ -3,6 +3,7 @@ package forward
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"ovsmesh/openflow/flow"
 )
@@ -94,7 +95,7 @@ func (x *run) chosen(g *Group) []Bucket {
 	}
 	var alive []Bucket
 	for _, k := range g.Buckets {
-		if x.alive(k) && (g.Type == GroupFailover || k.Weight > 0) {
+		if x.b.alive(k) && (g.Type == GroupFailover || k.Weight > 0) {
 			alive = append(alive, k)
 		}
 	}
@@ -108,25 +109,35 @@ func (x *run) chosen(g *Group) []Bucket {
 }
 
 // alive reports whether what a bucket watches is up.
-func (x *run) alive(k Bucket) bool {
-	watches := false
-	if k.WatchPort != flow.PortAny {
-		watches = true
-		for _, p := range x.b.ports {
-			if p.Number == k.WatchPort && !p.Down {
-				return true
-			}
+func (b *Bridge) alive(k Bucket) bool {
+	if k.WatchPort == flow.PortAny && k.WatchGroup == flow.PortAny {
+		return true
+	}
+	return b.aliveGroups[k.WatchGroup] ||
+		slices.ContainsFunc(b.ports, func(p Port) bool { return p.Number == k.WatchPort && !p.Down })
+}
+
+// findAlive notes the groups of which a bucket is alive. Groups may watch one
+// another in any way, round and round too, so it begins with those that need
+// no others.
+func (b *Bridge) findAlive() {
+	b.aliveGroups = map[uint32]bool{}
+	watchers := map[uint32][]uint32{}
+	var next []uint32
+	for id, g := range b.groups {
+		if slices.ContainsFunc(g.Buckets, b.alive) {
+			next = append(next, id)
+		}
+		for _, k := range g.Buckets {
+			watchers[k.WatchGroup] = append(watchers[k.WatchGroup], id)
 		}
 	}
-	if k.WatchGroup != flow.PortAny {
-		watches = true
-		if g := x.b.groups[k.WatchGroup]; g != nil {
-			for _, inner := range g.Buckets {
-				if k.WatchGroup != inner.WatchGroup && x.alive(inner) {
-					return true
-				}
-			}
+	for len(next) > 0 {
+		last := len(next) - 1
+		id := next[last]
+		if next = next[:last]; !b.aliveGroups[id] {
+			b.aliveGroups[id] = true
+			next = append(next, watchers[id]...)
 		}
 	}
-	return !watches
 }

@@ -69,7 +69,7 @@ func (f *Frame) popMPLS(etherType uint16) {
 		return
 	}
 	start, _ := locate(flow.MPLSLabel.Field())
-	end, _ := locate(pktMark.Field())
+	end, _ := locate(flow.PktMark.Field())
 	copy(f.fields[start:end], below.fields[start:end])
 	f.set(flow.EthType, below.Get(flow.EthType))
 	f.raw = string(raw)
@@ -80,11 +80,11 @@ func (f *Frame) decTTL() bool {
 	if t := f.etherType(); t != etherIPv4 && t != etherIPv6 {
 		return true
 	}
-	ttl := f.Get(ipTTL)[0]
+	ttl := f.Get(flow.IPTTL)[0]
 	if ttl <= 1 {
 		return false
 	}
-	f.set(ipTTL, string([]byte{ttl - 1}))
+	f.set(flow.IPTTL, string([]byte{ttl - 1}))
 	return true
 }
 
@@ -92,11 +92,11 @@ func (f *Frame) decMPLSTTL() bool {
 	if !f.labelled() {
 		return true
 	}
-	ttl := f.Get(mplsTTL)[0]
+	ttl := f.Get(flow.MPLSTTL)[0]
 	if ttl <= 1 {
 		return false
 	}
-	f.set(mplsTTL, string([]byte{ttl - 1}))
+	f.set(flow.MPLSTTL, string([]byte{ttl - 1}))
 	return true
 }
 
@@ -108,25 +108,25 @@ func (f *Frame) pushMPLS(etherType uint16) {
 	label, tc, ttl, inner := "\x00\x00\x00\x00", byte(0), byte(labelTTL), f.labelled()
 	switch t := f.etherType(); {
 	case inner:
-		label, tc, ttl = f.Get(flow.MPLSLabel), f.Get(flow.MPLSTC)[0], f.Get(mplsTTL)[0]
+		label, tc, ttl = f.Get(flow.MPLSLabel), f.Get(flow.MPLSTC)[0], f.Get(flow.MPLSTTL)[0]
 	case t == etherIPv6:
 		label = explicitNull6
 		fallthrough
 	case t == etherIPv4:
 		tc = f.Get(flow.IPDSCP)[0] & 7
-		if v := f.Get(ipTTL)[0]; v != 0 {
+		if v := f.Get(flow.IPTTL)[0]; v != 0 {
 			ttl = v
 		}
 	}
 	raw := f.Bytes()
 	raw = slices.Concat(raw[:at:at], []byte(put16(etherType)), []byte{0, 0, 0, ttl}, raw[min(at+2, len(raw)):])
 	start, _ := locate(flow.MPLSLabel.Field())
-	end, _ := locate(pktMark.Field())
+	end, _ := locate(flow.PktMark.Field())
 	clear(f.fields[start:end])
 	f.set(flow.EthType, string(binary.BigEndian.AppendUint16(nil, etherType)))
 	f.set(flow.MPLSLabel, label)
 	f.set(flow.MPLSTC, string([]byte{tc}))
-	f.set(mplsTTL, string([]byte{ttl}))
+	f.set(flow.MPLSTTL, string([]byte{ttl}))
 	if !inner {
 		f.set(flow.MPLSBOS, "\x01")
 	}

@@ -2,25 +2,12 @@ package forward
 
 import "ovsmesh/openflow/flow"
 
-// Fields that package flow may have no names for, by the numbers of Nicira's
-// extended match and OpenFlow 1.5, ovs-fields(7).
+// Names that package flow has no use for, by the numbers of Nicira's extended
+// match and OpenFlow 1.5, ovs-fields(7).
 const (
-	nxm  flow.Name = 0x0001 << 8
-	oxm  flow.Name = 0x8000 << 8
-	xreg flow.Name = 0x8001 << 8
-
-	nwFrag    = nxm + 26
-	ipv6Label = oxm + 28
-	ipTTL     = nxm + 29
-	mplsTTL   = nxm + 30
-	pktMark   = nxm + 33
-	conjID    = nxm + 37
-	tcpFlags  = oxm + 42
-	ctState   = nxm + 105
-	ctZone    = nxm + 106
-	ctMark    = nxm + 107
-	ctLabel   = nxm + 108
-	xxreg0    = nxm + 111
+	nxm    flow.Name = 0x0001 << 8
+	xreg   flow.Name = 0x8001 << 8
+	xxreg0           = nxm + 111
 
 	vlanTCI flow.Name = 4 // of NXM's class 0: the whole tag
 	ipTOS   flow.Name = 5 // likewise: DSCP with two zeros
@@ -73,17 +60,17 @@ var slots = []slot{
 	{flow.NDTarget, 16, nxm + 23, "nd_target NXM_NX_ND_TARGET OXM_OF_IPV6_ND_TARGET"},
 	{flow.NDSLL, 6, nxm + 24, "nd_sll NXM_NX_ND_SLL OXM_OF_IPV6_ND_SLL"},
 	{flow.NDTLL, 6, nxm + 25, "nd_tll NXM_NX_ND_TLL OXM_OF_IPV6_ND_TLL"},
-	{nwFrag, 1, 0, "ip_frag nw_frag NXM_NX_IP_FRAG"},
-	{ipv6Label, 4, nxm + 27, "ipv6_label NXM_NX_IPV6_LABEL OXM_OF_IPV6_FLABEL"},
-	{ipTTL, 1, 0, "nw_ttl ip_ttl NXM_NX_IP_TTL"},
-	{mplsTTL, 1, 0, "mpls_ttl NXM_NX_MPLS_TTL"},
-	{tcpFlags, 2, nxm + 34, "tcp_flags NXM_NX_TCP_FLAGS OXM_OF_TCP_FLAGS"},
-	{ctState, 4, 0, "ct_state NXM_NX_CT_STATE"},
-	{ctZone, 2, 0, "ct_zone NXM_NX_CT_ZONE"},
-	{ctMark, 4, 0, "ct_mark NXM_NX_CT_MARK"},
-	{ctLabel, 16, 0, "ct_label NXM_NX_CT_LABEL"},
-	{conjID, 4, 0, "conj_id NXM_NX_CONJ_ID"},
-	{pktMark, 4, 0, "pkt_mark NXM_NX_PKT_MARK"},
+	{flow.IPFrag, 1, 0, "ip_frag nw_frag NXM_NX_IP_FRAG"},
+	{flow.IPv6Label, 4, nxm + 27, "ipv6_label NXM_NX_IPV6_LABEL OXM_OF_IPV6_FLABEL"},
+	{flow.IPTTL, 1, 0, "nw_ttl ip_ttl NXM_NX_IP_TTL"},
+	{flow.MPLSTTL, 1, 0, "mpls_ttl NXM_NX_MPLS_TTL"},
+	{flow.TCPFlags, 2, nxm + 34, "tcp_flags NXM_NX_TCP_FLAGS OXM_OF_TCP_FLAGS"},
+	{flow.CTState, 4, 0, "ct_state NXM_NX_CT_STATE"},
+	{flow.CTZone, 2, 0, "ct_zone NXM_NX_CT_ZONE"},
+	{flow.CTMark, 4, 0, "ct_mark NXM_NX_CT_MARK"},
+	{flow.CTLabel, 16, 0, "ct_label NXM_NX_CT_LABEL"},
+	{flow.ConjID, 4, 0, "conj_id NXM_NX_CONJ_ID"},
+	{flow.PktMark, 4, 0, "pkt_mark NXM_NX_PKT_MARK"},
 	{flow.TunnelID, 8, nxm + 16, "tun_id tunnel_id NXM_NX_TUN_ID OXM_OF_TUNNEL_ID"},
 	{flow.TunSrc, 4, 0, "tun_src NXM_NX_TUN_IPV4_SRC"},
 	{flow.TunDst, 4, 0, "tun_dst NXM_NX_TUN_IPV4_DST"},
@@ -102,15 +89,16 @@ const (
 // spot is where a field's bytes are in a Frame.
 type spot struct{ at, width uint16 }
 
-// spots has them by class and number, for classes of NXM, OpenFlow and its
-// extended registers. It is made once and never written again.
+// spots has them by class and number, for classes of NXM, OpenFlow, its
+// extended registers and ONF's experiments. It is made once and never written
+// again.
 var spots = makeSpots()
 
-func makeSpots() *[4][128]spot {
-	var t [4][128]spot
+func makeSpots() *[5][128]spot {
+	var t [5][128]spot
 	put := func(n flow.Name, s spot) {
 		f := n.Field()
-		t[classIndex(f.Class)][f.ID] = s
+		t[classIndex(f)][f.ID] = s
 	}
 	at := uint16(0)
 	for _, s := range slots {
@@ -133,15 +121,18 @@ func makeSpots() *[4][128]spot {
 	return &t
 }
 
-func classIndex(class uint16) int {
-	switch class {
-	case 0:
+func classIndex(f flow.Field) int {
+	switch {
+	case f.Exp == flow.TCPFlags.Field().Exp && f.Class == 0xffff:
+		return 4
+	case f.Exp != 0:
+	case f.Class == 0:
 		return 0
-	case 0x0001:
+	case f.Class == 0x0001:
 		return 1
-	case 0x8000:
+	case f.Class == 0x8000:
 		return 2
-	case 0x8001:
+	case f.Class == 0x8001:
 		return 3
 	}
 	return -1
@@ -150,8 +141,8 @@ func classIndex(class uint16) int {
 // locate returns where a field's bytes are; a width of 0 if a Frame has no such
 // field.
 func locate(f flow.Field) (at, width int) {
-	i := classIndex(f.Class)
-	if i < 0 || f.Exp != 0 || f.ID > 127 {
+	i := classIndex(f)
+	if i < 0 || f.ID > 127 {
 		return 0, 0
 	}
 	s := spots[i][f.ID]

@@ -72,6 +72,8 @@ func TestDoubts(t *testing.T) {
 		{"round and round", nil, []string{"priority=1 actions=output:2,resubmit(,0)"}, "more resubmits than a switch carries out", ""},
 		{"a second tag", nil, []string{"priority=1 actions=push_vlan:0x8100,push_vlan:0x8100,output:2"}, "a second VLAN tag", "2"},
 		{"a field that can't be written", nil, []string{"priority=1,ip actions=load:1->NXM_NX_CT_MARK[],output:2"}, "", "2"},
+		{"back to an earlier table", nil, []string{"priority=1 actions=goto_table:1", "table=1,priority=1 actions=goto_table:1"}, "goto_table:1 goes back", ""},
+		{"a wide register beside its half", nil, []string{"priority=1,reg0=0 actions=output:2", "priority=2,xreg0=0 actions=output:3"}, "", "3"},
 	} {
 		b := Load(Switch{Flows: parsed(t, c.lines...), Groups: c.groups})
 		for range 2 * asksBeforeIndex { // as a list, and sorted
@@ -85,6 +87,45 @@ func TestDoubts(t *testing.T) {
 			if c.doubt == "" && len(r.Doubts) > 0 || c.doubt != "" && !slices.ContainsFunc(r.Doubts, func(d Doubt) bool { return strings.Contains(d.Text, c.doubt) }) {
 				t.Errorf("%s: %v, want %q", c.name, r.Doubts, c.doubt)
 			}
+		}
+	}
+}
+
+// TestDoubtsAreBounded gives up frames whose actions multiply, instead of
+// filling the memory.
+func TestDoubtsAreBounded(t *testing.T) {
+	outputs := strings.TrimSuffix(strings.Repeat("output:2,", 4000), ",")
+	unknowns := strings.TrimSuffix(strings.Repeat("ct(table=1),", 4000), ",")
+	resubmits := strings.TrimSuffix(strings.Repeat("resubmit(,1),", 4000), ",")
+	for _, actions := range []string{outputs, unknowns, "write_actions(" + outputs + ")", strings.Repeat("NORMAL,", 4000) + "output:2"} {
+		b := Load(Switch{Flows: parsed(t, "priority=1 actions="+resubmits, "table=1,priority=1 actions="+actions),
+			Ports: []Port{{Number: 1}, {Number: 2}, {Number: 3}}})
+		r, err := b.Run(1, ping(t))
+		if err != nil || len(r.Outputs) > maxWork || len(r.Doubts) == 0 || len(r.Doubts) > maxDoubts+1 || len(r.Steps) > maxWork {
+			t.Errorf("%.20s…: %d outputs, %d doubts, %d steps, %v", actions, len(r.Outputs), len(r.Doubts), len(r.Steps), err)
+		}
+	}
+}
+
+// TestWatchedGroups follows groups that watch one another.
+func TestWatchedGroups(t *testing.T) {
+	group := func(id, port, watched uint32, out uint32) Group {
+		return Group{ID: id, Type: GroupFailover, Buckets: []Bucket{
+			{WatchPort: flow.PortAny, WatchGroup: watched, Actions: flow.Actions{flow.Output{Port: out}}},
+			{WatchPort: port, WatchGroup: flow.PortAny, Actions: flow.Actions{flow.Output{Port: out + 1}}},
+		}}
+	}
+	b := Load(Switch{
+		Flows: parsed(t, "priority=1,in_port=1 actions=group:1", "priority=1,in_port=2 actions=group:2",
+			"priority=1,in_port=3 actions=group:3", "priority=1,in_port=4 actions=group:5"),
+		// 1 and 2 watch each other, and 1 has a port that is up; 3 and 4 watch each
+		// other and ports that are down; 5 watches itself.
+		Groups: []Group{group(1, 7, 2, 10), group(2, 8, 1, 20), group(3, 8, 4, 30), group(4, 8, 3, 40), group(5, 7, 5, 50)},
+		Ports:  []Port{{Number: 7}, {Number: 8, Down: true}},
+	})
+	for in, want := range map[uint32]string{1: "10", 2: "20", 3: "", 4: "50"} {
+		if r, err := b.Run(in, ping(t)); err != nil || portsOf(r) != want {
+			t.Errorf("from %d it leaves on %q, want %q, %v", in, portsOf(r), want, err)
 		}
 	}
 }

@@ -91,7 +91,7 @@ func (f *Frame) mpls(b []byte) {
 	f.set(flow.MPLSLabel, string(binary.BigEndian.AppendUint32(nil, shim>>12)))
 	f.set(flow.MPLSTC, string([]byte{byte(shim >> 9 & 7)}))
 	f.set(flow.MPLSBOS, string([]byte{byte(shim >> 8 & 1)}))
-	f.set(mplsTTL, string([]byte{byte(shim)}))
+	f.set(flow.MPLSTTL, string([]byte{byte(shim)}))
 }
 
 func (f *Frame) tos(v byte) {
@@ -111,12 +111,13 @@ func (f *Frame) ipv4(b []byte) {
 	f.set(flow.IPProto, string(b[9:10]))
 	f.set(flow.IPv4Src, string(b[12:16]))
 	f.set(flow.IPv4Dst, string(b[16:20]))
-	f.set(ipTTL, string(b[8:9]))
+	f.set(flow.IPTTL, string(b[8:9]))
 	switch fragment := be16(b[6:]); {
 	case fragment&0x1fff != 0:
-		f.set(nwFrag, fragLater)
+		f.set(flow.IPFrag, fragLater)
 	case fragment&0x2000 != 0:
-		f.set(nwFrag, fragFirst)
+		f.set(flow.IPFrag, fragFirst)
+		f.tcpFlags(b[9], b[header:total])
 	default:
 		f.transport(b[9], b[header:total])
 	}
@@ -133,20 +134,21 @@ func (f *Frame) ipv6(b []byte) {
 	f.tos(b[0]<<4 | b[1]>>4)
 	f.set(flow.IPv6Src, string(b[8:24]))
 	f.set(flow.IPv6Dst, string(b[24:40]))
-	f.set(ipv6Label, string([]byte{0, b[1] & 0x0f, b[2], b[3]}))
-	f.set(ipTTL, string(b[7:8]))
+	f.set(flow.IPv6Label, string([]byte{0, b[1] & 0x0f, b[2], b[3]}))
+	f.set(flow.IPTTL, string(b[7:8]))
 	x := extensions(b[6], b[40:40+length])
 	f.set(flow.IPProto, string([]byte{x.proto}))
 	if x.fragment != "" {
-		f.set(nwFrag, x.fragment)
+		f.set(flow.IPFrag, x.fragment)
+		f.tcpFlags(x.proto, x.rest)
 	} else if x.whole {
 		f.transport(x.proto, x.rest)
 	}
 }
 
-// Values of nwFrag. A switch takes the transport's fields of all fragments for
-// zero, also of the first one, which has them ("set-frags normal" of
-// ovs-ofctl(8)).
+// Values of flow.IPFrag. A switch takes the transport's ports and types of all
+// fragments for zero, also of the first one, which has them ("set-frags normal"
+// of ovs-ofctl(8)); the flags of TCP it still sees there.
 const (
 	fragFirst = "\x01"
 	fragLater = "\x03"
@@ -157,7 +159,7 @@ type extended struct {
 	proto    byte
 	rest     []byte // from the transport's header on
 	whole    bool   // no extension header is cut off
-	fragment string // nwFrag; "" for none
+	fragment string // flow.IPFrag; "" for none
 }
 
 // extensions passes over extension headers (RFC 8200 §4, RFC 4302).
@@ -207,9 +209,7 @@ func (f *Frame) transport(proto byte, b []byte) {
 	switch ipv6 := f.etherType() == etherIPv6; {
 	case proto == protoTCP:
 		ports(flow.TCPSrc, flow.TCPDst, 20)
-		if len(b) >= 20 {
-			f.set(tcpFlags, string([]byte{b[12] & 0x0f, b[13]}))
-		}
+		f.tcpFlags(proto, b)
 	case proto == protoUDP:
 		ports(flow.UDPSrc, flow.UDPDst, 8)
 	case proto == protoSCTP:
@@ -226,6 +226,12 @@ func (f *Frame) transport(proto byte, b []byte) {
 	}
 }
 
+func (f *Frame) tcpFlags(proto byte, b []byte) {
+	if proto == protoTCP && len(b) >= 20 {
+		f.set(flow.TCPFlags, string([]byte{b[12] & 0x0f, b[13]}))
+	}
+}
+
 // neighbor takes a neighbour solicitation or advertisement, RFC 4861 §4.3 and
 // §4.4. One with a wrong option, or with the same twice, has no fields.
 func (f *Frame) neighbor(b []byte) {
@@ -236,12 +242,12 @@ func (f *Frame) neighbor(b []byte) {
 			return
 		}
 		switch {
-		case o[0] == 1 && n == 8 && b[0] == 135:
+		case o[0] == 1 && n == 8:
 			if sll != "" {
 				return
 			}
 			sll = string(o[2:8])
-		case o[0] == 2 && n == 8 && b[0] == 136:
+		case o[0] == 2 && n == 8:
 			if tll != "" {
 				return
 			}

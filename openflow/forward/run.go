@@ -15,6 +15,13 @@ const (
 	maxResubmits     = 64 * 64
 )
 
+// Bounds of our own. Resubmits times long lists of actions would fill our
+// memory where somebody means ill: a switch has no such tables.
+const (
+	maxWork   = 1 << 18 // actions and outputs of a frame
+	maxDoubts = 1000    // that are told of it
+)
+
 // run is one frame on its way through a bridge.
 type run struct {
 	b     *Bridge
@@ -29,6 +36,7 @@ type run struct {
 	ended bool     // none of this flow
 
 	depth, resubmits int
+	work             int
 	err              error
 }
 
@@ -72,10 +80,14 @@ func (x *run) tables(id uint8, port uint32, f *Frame) {
 		}
 		for _, a := range x.b.acts(hit) {
 			if g, ok := a.(gotoTable); ok {
+				if g.table <= id {
+					x.doubt(fmt.Sprintf("goto_table:%d goes back, which no switch takes", g.table))
+					return
+				}
 				id, port, next = g.table, number32(f.fields[:4]), true
 				continue
 			}
-			if a.do(x, f); x.over() {
+			if x.do(a, f) {
 				return
 			}
 		}
@@ -86,22 +98,38 @@ func number32(b []byte) uint32 { return binary.BigEndian.Uint32(b) }
 
 func (x *run) carryOut(acts []act, f *Frame) {
 	for _, a := range acts {
-		if a.do(x, f); x.over() {
+		if x.do(a, f) {
 			return
 		}
 	}
 }
 
-// over reports whether a list of actions is to go no further.
-func (x *run) over() bool {
+// do carries one action out, and reports whether the list that it is of is to
+// go no further.
+func (x *run) do(a act, f *Frame) (over bool) {
+	if x.works(1); x.depth >= 0 {
+		a.do(x, f)
+	}
 	ended := x.ended
 	x.ended = false
 	return ended || x.stop || x.err != nil || x.depth < 0
 }
 
+// works counts n more things that are done for the frame, and gives it up at
+// the bound.
+func (x *run) works(n int) {
+	if x.work += n; x.work < maxWork || x.depth < 0 {
+		return
+	}
+	x.r.Doubts = append(x.r.Doubts, Doubt{Step: x.step, Text: "the frame is not followed any further: its actions multiply"})
+	x.depth = -1
+}
+
 // doubt notes that a switch may do otherwise from here on.
 func (x *run) doubt(text string) {
-	x.r.Doubts = append(x.r.Doubts, Doubt{Step: x.step, Text: text})
+	if len(x.r.Doubts) < maxDoubts {
+		x.r.Doubts = append(x.r.Doubts, Doubt{Step: x.step, Text: text})
+	}
 }
 
 // resubmit carries out what another table, or the same for another port, has to
@@ -173,8 +201,11 @@ func (x *run) send(port uint32, f *Frame) {
 	if port == 0 {
 		return // no port has this number; flows write it to in_port so that none is taken for it
 	}
-	if x.b.protected(number32(f.fields[:4])) && x.b.protected(port) {
+	if x.b.protected[number32(f.fields[:4])] && x.b.protected[port] {
 		x.r.Skips = append(x.r.Skips, Skip{Step: x.step, Port: port})
+		return
+	}
+	if x.works(1); x.depth < 0 {
 		return
 	}
 	x.r.Outputs = append(x.r.Outputs, Output{Port: port, Frame: *f, Step: x.step})

@@ -76,12 +76,15 @@ func (b *Bridge) lookup(id uint8, port uint32, f *Frame) (hit, also *flow.Flow, 
 		unsure = append(unsure, "the frame "+err.Error()+", which have the same priority: the switch takes either")
 	}
 	for _, m := range r.maybe {
-		if r.hit == nil || m.Priority >= r.hit.Priority && !m.Actions.Equal(r.hit.Actions) {
+		if len(unsure) < maxUnsure && (r.hit == nil || m.Priority >= r.hit.Priority && !m.Actions.Equal(r.hit.Actions)) {
 			unsure = append(unsure, fmt.Sprintf("whether the frame meets %s can't be told", m))
 		}
 	}
 	return r.hit, r.also, unsure, nil
 }
+
+// maxUnsure is how many flows of a table are told that a frame may meet.
+const maxUnsure = 8
 
 func be32(v uint32) string {
 	return string([]byte{byte(v >> 24), byte(v >> 16), byte(v >> 8), byte(v)})
@@ -150,7 +153,8 @@ next:
 				continue next
 			}
 			tests = append(tests, test{at, width, x.Mask})
-			mask = append(append(mask, byte(at), byte(at>>8), byte(len(x.Mask))), x.Mask...)
+			// Registers share bytes with wider ones: where a field begins is not all.
+			mask = append(append(mask, byte(at), byte(at>>8), byte(width), byte(len(x.Mask))), x.Mask...)
 			start := len(value)
 			value = append(value, x.Value...)
 			for i := range len(x.Mask) {

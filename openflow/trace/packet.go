@@ -177,7 +177,11 @@ func (p *packer) number(n flow.Name, otherwise uint64) uint64 {
 
 // settable refuses fields that are not the packet's own.
 func (p *packer) settable() error {
+	var f forward.Frame
 	for _, x := range p.match {
+		if len(x.Value) != len(f.Field(x.Field)) {
+			return fmt.Errorf("packet: %s is no field of a packet", flow.Match{x})
+		}
 		switch x.Field {
 		case flow.InPort.Field():
 			return errors.New("packet: in_port follows from where the packet starts: see --from")

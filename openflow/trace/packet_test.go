@@ -52,17 +52,20 @@ func TestPacket(t *testing.T) {
 func TestPacketRefuses(t *testing.T) {
 	web := trace.Party{MAC: [6]byte{2, 0, 0, 0, 0, 1}, IPs: []netip.Addr{ip("10.0.0.1")}}
 	for text, want := range map[string]string{
-		"nonsense":                   "unknown word",
-		"tp_dst=80":                  "ports without a protocol",
-		"ip,nw_dst=10.0.0.0/8":       "no masks",
-		"in_port=4":                  "see --from",
-		"metadata=1":                 "no field of a packet that a VM sends",
-		"icmp,actions=drop":          "of a flow",
-		"ip,nw_dst=300.1.1.1":        "not an address",
-		"":                           "MAC address of the receiver is not known",
-		"dl_dst=2:0:0:0:0:2,reg0=5":  "does not fit",
-		"arp,arp_op=2":               "MAC address of the receiver is not known",
-		"dl_dst=02:00:00:00:00:02,p": "unknown word",
+		"nonsense":                        "unknown word",
+		"oxm_8000_5=0x000000000000000800": "is no field of a packet",
+		"oxm_8000_3=0x02":                 "is no field of a packet",
+		"future=1":                        "future=1 is no field of a packet",
+		"tp_dst=80":                       "ports without a protocol",
+		"ip,nw_dst=10.0.0.0/8":            "no masks",
+		"in_port=4":                       "see --from",
+		"metadata=1":                      "no field of a packet that a VM sends",
+		"icmp,actions=drop":               "of a flow",
+		"ip,nw_dst=300.1.1.1":             "not an address",
+		"":                                "MAC address of the receiver is not known",
+		"dl_dst=2:0:0:0:0:2,reg0=5":       "does not fit",
+		"arp,arp_op=2":                    "MAC address of the receiver is not known",
+		"dl_dst=02:00:00:00:00:02,p":      "unknown word",
 	} {
 		if f, err := trace.Packet(trace.Want{From: web, Text: text}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, %s, want %s", text, err, trace.PacketText(f), want)

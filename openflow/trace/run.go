@@ -10,8 +10,9 @@ import (
 // Bounds of one trace. A mesh without a fault needs a hop for each host and
 // bridge; what exceeds them is a loop, or multiplies.
 const (
-	maxHops  = 1 << 14
-	maxDepth = 64
+	maxHops   = 1 << 14
+	maxDepth  = 64
+	maxCopies = 1 << 19 // that leave by a port, of all bridges together
 )
 
 // Run follows a frame that comes in on a port. It always returns: where the
@@ -26,9 +27,10 @@ func Run(w World, at Place, f forward.Frame) *Trace {
 }
 
 type runner struct {
-	world World
-	start Place
-	trace *Trace
+	world  World
+	start  Place
+	trace  *Trace
+	copies int
 }
 
 func (r *runner) enter(at Place, f forward.Frame, from int) int {
@@ -61,6 +63,11 @@ func (r *runner) hop(i int) {
 	}
 	if h.Result, err = tables.Run(h.In, h.Frame); err != nil {
 		h.Err = err
+		return
+	}
+	if r.copies += len(h.Result.Outputs); r.copies > maxCopies {
+		h.Result.Outputs = nil
+		h.Err = fmt.Errorf("more than %d copies of the frame: not followed any further", maxCopies)
 		return
 	}
 	h.Ends = make([]End, len(h.Result.Outputs))
