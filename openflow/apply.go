@@ -58,6 +58,13 @@ func (b *bundle) refusal(dpid uint64, mods []wire.Mod) error {
 // The error is an *Error, which names the change that was refused if it was
 // one of them. Nothing has changed then, unless the error wraps ErrUnconfirmed.
 func (s *Session) Apply(ctx context.Context, mods []wire.Mod) error {
+	return s.ApplyWith(ctx, mods, nil)
+}
+
+// ApplyWith is Apply on the condition that the permit is valid when the bundle is
+// committed. If it is not, and can't be renewed, the error wraps ErrNotPermitted
+// and what Renew said.
+func (s *Session) ApplyWith(ctx context.Context, mods []wire.Mod, permit Permit) error {
 	if len(mods) == 0 {
 		return nil
 	}
@@ -78,7 +85,10 @@ func (s *Session) Apply(ctx context.Context, mods []wire.Mod) error {
 	s.open.Store(b)
 	defer s.open.Store(nil)
 
-	err := s.fill(ctx, b, mods)
+	err := s.fill(ctx, b, mods, permit)
+	if err == nil {
+		err = permitted(ctx, permit)
+	}
 	if err == nil {
 		err = s.commit(ctx, b)
 	} else {
@@ -102,7 +112,7 @@ func (s *Session) Apply(ctx context.Context, mods []wire.Mod) error {
 
 // fill opens the bundle, puts mods into it and closes it. When it returns nil
 // the switch has taken every one.
-func (s *Session) fill(ctx context.Context, b *bundle, mods []wire.Mod) error {
+func (s *Session) fill(ctx context.Context, b *bundle, mods []wire.Mod, permit Permit) error {
 	buf, err := wire.EncodeBundleControl(b.xid, b.id, wire.BundleOpen)
 	if err != nil {
 		return err
@@ -132,8 +142,8 @@ func (s *Session) fill(ctx context.Context, b *bundle, mods []wire.Mod) error {
 	// A switch refuses a message while it is added, too, and would commit the
 	// others all the same. The answer to the closing comes after every such
 	// error, so it is awaited before the commit.
-	if err := s.control(ctx, b, wire.BundleClose); err != nil {
-		return fmt.Errorf("close bundle: %w", err)
+	if err := s.seal(ctx, b, permit); err != nil {
+		return err
 	}
 	return b.refusal(s.DPID(), mods)
 }

@@ -13,9 +13,12 @@ type Config struct {
 	Log *zap.Logger // nil: silent
 
 	// Handle is called with each Session that is set up: schema read, whole
-	// dump taken, lock asked for. The connection closes when it returns, or
+	// dump taken, lock asked for unless LockLater. The connection closes when it returns, or
 	// when its ctx ends.
 	Handle func(ctx context.Context, s *Session)
+
+	// LockLater leaves the lock alone in the set-up: AskLock asks for it.
+	LockLater bool
 
 	MaxMessage     int           // bytes of one message from a host; default 64 MiB, some 60,000 tunnel ports in one dump
 	MaxPending     int           // rows that changed and were not taken; default 200,000

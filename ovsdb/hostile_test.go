@@ -314,7 +314,7 @@ func TestHostileResults(t *testing.T) {
 			s := m.next(t)
 			failed := make(chan error, 1)
 			go func() {
-				_, err := s.Transact(context.Background(), touch("x"))
+				_, err := s.TransactLocked(context.Background(), touch("x"))
 				failed <- err
 			}()
 			for {

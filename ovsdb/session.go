@@ -25,6 +25,7 @@ type Session struct {
 	pending pending
 	changed chan struct{}
 	lock    atomic.Int32
+	proven  atomic.Int64 // when the last transaction was sent whose assert succeeded, nanoseconds since start; 0: none
 
 	mu    sync.Mutex // guards calls and last
 	calls map[uint64]*call
@@ -57,6 +58,7 @@ func newSession(cfg Config, conn net.Conn, count *counters) *Session {
 		start:   time.Now(),
 		done:    make(chan struct{}),
 	}
+	s.lock.Store(int32(LockUnasked))
 	s.localTCP, s.remoteTCP = addrPort(conn.LocalAddr()), addrPort(conn.RemoteAddr())
 	s.workers.Go(func() { s.end(s.read()) })
 	s.workers.Go(func() { s.end(s.write()) })

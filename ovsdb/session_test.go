@@ -145,7 +145,7 @@ func TestHostDialsIn(t *testing.T) {
 	if !errors.Is(s.Err(), ovsdb.ErrClosed) {
 		t.Errorf("after Close: %v", s.Err())
 	}
-	if _, err := s.Transact(t.Context(), touch("x")); !errors.Is(err, ovsdb.ErrClosed) {
+	if _, err := s.TransactLocked(t.Context(), touch("x")); !errors.Is(err, ovsdb.ErrClosed) {
 		t.Errorf("Transact after Close: %v", err)
 	}
 	m.next(t) // it dials in again
@@ -175,7 +175,7 @@ func TestTransact(t *testing.T) {
 	}
 
 	timeout := 0
-	res, err := s.Transact(t.Context(),
+	res, err := s.TransactLocked(t.Context(),
 		ovsdb.Operation{Op: "insert", Table: "Bridge", Row: ovsdb.Row{"name": "br1", "datapath_type": "dummy"}, UUIDName: "b"},
 		ovsdb.Operation{Op: "mutate", Table: "Open_vSwitch", Mutations: []ovsdb.Mutation{
 			{Column: "bridges", Mutator: "insert", Value: ovsdb.UUID{GoUUID: "b"}}}},
@@ -215,7 +215,7 @@ func TestTransact(t *testing.T) {
 	}
 
 	// No where means every row, for delete too.
-	if _, err := s.Transact(t.Context(), ovsdb.Operation{Op: "update", Table: "Open_vSwitch", Row: ovsdb.Row{"bridges": ovsdb.OvsSet{}}},
+	if _, err := s.TransactLocked(t.Context(), ovsdb.Operation{Op: "update", Table: "Open_vSwitch", Row: ovsdb.Row{"bridges": ovsdb.OvsSet{}}},
 		ovsdb.Operation{Op: "delete", Table: "Bridge"}); err != nil {
 		t.Fatal(err)
 	}
@@ -311,7 +311,7 @@ func TestFrozenHostIsLetGo(t *testing.T) {
 	}
 	defer syscall.Kill(pid, syscall.SIGCONT)
 	start := time.Now()
-	_, err := s.Transact(t.Context(), touch("x"))
+	_, err := s.TransactLocked(t.Context(), touch("x"))
 	if err == nil || time.Since(start) > 3*time.Second {
 		t.Errorf("a transaction with a frozen host: %v after %v", err, time.Since(start))
 	}

@@ -64,7 +64,10 @@ func (s *Session) setUp(ctx context.Context) error {
 		return err
 	}
 	s.db = db
-	return s.requestLock(ctx)
+	if s.cfg.LockLater {
+		return nil
+	}
+	return s.AskLock(ctx)
 }
 
 // monitorPorts starts the monitor of Bridge.ports, ovsdb-server(7) §4.1.12.

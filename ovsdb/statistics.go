@@ -25,7 +25,7 @@ func (s *Session) Statistics(ctx context.Context, interfaces []string) (map[stri
 				Where: []Condition{{Column: "_uuid", Function: "==", Value: UUID{GoUUID: id}}},
 			}
 		}
-		results, err := s.Transact(ctx, ops...)
+		results, err := s.Select(ctx, ops...)
 		if err != nil {
 			return nil, err
 		}

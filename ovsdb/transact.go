@@ -3,22 +3,22 @@ package ovsdb
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"ovsmesh/ovsdb/notation"
 	"ovsmesh/ovsdb/schema"
 )
 
-// Transact runs operations as one transaction, all or nothing, and returns
-// their results in order (RFC 7047 §4.1.3). If one is refused, the error is an
-// *Error that says which. After it has returned, Take includes its effects. If
-// the error is that of ctx or of the session, whether it took place is unknown.
-// Integers in result rows are int, other numbers float64.
-func (s *Session) Transact(ctx context.Context, ops ...Operation) ([]OperationResult, error) {
-	return s.transact(ctx, ops, false)
-}
-
-// TransactLocked is Transact on the condition that this session holds the lock;
-// without it the error is ErrNotLocked.
+// TransactLocked runs operations as one transaction, all or nothing, and returns
+// their results in order (RFC 7047 §4.1.3), on the condition that this session
+// holds the lock: the first operation of every transaction is an assert of it, so
+// that it is the database that judges, at the moment when it would write. Without
+// the lock the error is ErrNotLocked and nothing is changed. If an operation is
+// refused, the error is an *Error that says which. After it has returned, Take
+// includes its effects. If the error is that of ctx or of the session, whether it
+// took place is unknown. Integers in result rows are int, other numbers float64.
+//
+// There is no transaction without the assert but for reading; see Select.
 func (s *Session) TransactLocked(ctx context.Context, ops ...Operation) ([]OperationResult, error) {
 	if s.Lock() != LockHeld {
 		s.count.transactionErrors.Add(1)
@@ -27,7 +27,21 @@ func (s *Session) TransactLocked(ctx context.Context, ops ...Operation) ([]Opera
 	return s.transact(ctx, ops, true)
 }
 
+// Select is TransactLocked for reading, which needs no lock. An operation that
+// is not a select is refused before anything is sent.
+func (s *Session) Select(ctx context.Context, ops ...Operation) ([]OperationResult, error) {
+	for i, op := range ops {
+		if op.Op != "select" {
+			s.count.transactionErrors.Add(1)
+			return nil, &Error{Op: "select", Index: i, Err: fmt.Errorf("%q needs the lock", op.Op)}
+		}
+	}
+	return s.transact(ctx, ops, false)
+}
+
+// transact is the one place where a transaction of given operations is made.
 func (s *Session) transact(ctx context.Context, ops []Operation, locked bool) (results []OperationResult, err error) {
+	asked := time.Since(s.start)
 	s.count.transactions.Add(1)
 	defer func() {
 		if err != nil {
@@ -69,6 +83,8 @@ func (s *Session) transact(ctx context.Context, ops []Operation, locked bool) (r
 		}
 		if locked {
 			all = all[1:]
+			// Here, on the reader's goroutine, no "stolen" can have come first.
+			s.proven.Store(int64(asked))
 		}
 		got = all
 		return nil

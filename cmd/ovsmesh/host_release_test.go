@@ -32,7 +32,7 @@ func manage(t *testing.T, s *ovstest.Switch, owner, bridge string, key uint32) {
 	if len(p.Problems) > 0 {
 		t.Fatal(p.Problems)
 	}
-	if _, err := session.Transact(t.Context(), p.Ops(session.DB())...); err != nil {
+	if _, err := session.TransactLocked(t.Context(), p.Ops(session.DB())...); err != nil {
 		t.Fatal(err)
 	}
 	s.VSCtl("set", "Open_vSwitch", ".", "external_ids:test=waited") // returns when ovs-vswitchd is through

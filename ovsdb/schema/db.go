@@ -28,6 +28,7 @@ type DB struct {
 	portOfInterface map[string]string // Interface UUID → Port UUID
 	owned           map[string]*Port  // Ports with KeyOwner, by UUID
 	ofNetwork       map[string]map[string]*Port
+	owners          map[string]int // rows by KeyOwner; see Owners
 }
 
 // NewDB returns an empty copy of a database with that schema.
@@ -47,6 +48,7 @@ func NewDB(s *Schema) *DB {
 		portOfInterface: map[string]string{},
 		owned:           map[string]*Port{},
 		ofNetwork:       map[string]map[string]*Port{},
+		owners:          map[string]int{},
 	}
 }
 
@@ -80,6 +82,10 @@ func (db *DB) PortsOfNetwork(network string) []*Port { return sorted(db.ofNetwor
 // OwnedPorts returns the ports that carry an owner, whoever it is, sorted by
 // name.
 func (db *DB) OwnedPorts() []*Port { return sorted(db.owned) }
+
+// Owners returns the stores that have rows here, bridges and ports, and how many:
+// by the UUID in KeyOwner. The map is for reading only, until the next Apply.
+func (db *DB) Owners() map[string]int { return db.owners }
 
 func sorted(m map[string]*Port) []*Port {
 	ports := make([]*Port, 0, len(m))

@@ -100,7 +100,11 @@ func TestApplyTellsWhatChanged(t *testing.T) {
 func checkIndexes(t *testing.T, db *DB) {
 	t.Helper()
 	bridgeOf, portOf, owned, networks := map[string]string{}, map[string]string{}, map[string]bool{}, map[string][]string{}
+	owners := map[string]int{}
 	for _, b := range db.Bridges {
+		if o := b.ExternalIDs[KeyOwner]; o != "" {
+			owners[o]++
+		}
 		for _, p := range b.Ports {
 			bridgeOf[p] = b.UUID
 		}
@@ -114,6 +118,7 @@ func checkIndexes(t *testing.T, db *DB) {
 		}
 		if p.ExternalIDs[KeyOwner] != "" {
 			owned[p.UUID] = true
+			owners[p.ExternalIDs[KeyOwner]]++
 			if n := p.ExternalIDs[KeyNetwork]; n != "" {
 				networks[n] = append(networks[n], p.UUID)
 			}
@@ -121,6 +126,9 @@ func checkIndexes(t *testing.T, db *DB) {
 	}
 	if !maps.Equal(bridgeOf, db.bridgeOfPort) || !maps.Equal(portOf, db.portOfInterface) {
 		t.Fatalf("parents:\n%v\n%v\nwant:\n%v\n%v", db.bridgeOfPort, db.portOfInterface, bridgeOf, portOf)
+	}
+	if !maps.Equal(owners, db.Owners()) {
+		t.Fatalf("owners %v, want %v", db.Owners(), owners)
 	}
 	if len(owned) != len(db.OwnedPorts()) || len(networks) != len(db.ofNetwork) {
 		t.Fatalf("owned %v, networks %v; want %v, %v", db.owned, db.ofNetwork, owned, networks)

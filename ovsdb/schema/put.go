@@ -20,6 +20,7 @@ func (db *DB) putBridge(t *tally, uuid string, row *Bridge) {
 	old := db.Bridges[uuid]
 	if old != nil {
 		unname(db.bridgeByName, old.Name, old)
+		db.count(old.ExternalIDs, -1)
 	}
 	var was, is []string
 	if old != nil {
@@ -30,6 +31,7 @@ func (db *DB) putBridge(t *tally, uuid string, row *Bridge) {
 	} else {
 		db.Bridges[uuid] = row
 		db.bridgeByName[row.Name] = row
+		db.count(row.ExternalIDs, 1)
 		is = row.Ports
 	}
 	gone, come := differ(was, is)
@@ -43,6 +45,7 @@ func (db *DB) putPort(t *tally, uuid string, row *Port) {
 	if old != nil {
 		unname(db.portByName, old.Name, old)
 		db.disown(old)
+		db.count(old.ExternalIDs, -1)
 		was = old.Interfaces
 	}
 	if row == nil {
@@ -51,6 +54,7 @@ func (db *DB) putPort(t *tally, uuid string, row *Port) {
 		db.Ports[uuid] = row
 		db.portByName[row.Name] = row
 		db.own(row)
+		db.count(row.ExternalIDs, 1)
 		is = row.Interfaces
 	}
 	gone, come := differ(was, is)
@@ -81,6 +85,17 @@ func (db *DB) putController(t *tally, uuid string, row *Controller) {
 	}
 	if had || row != nil {
 		t.controllers = append(t.controllers, uuid)
+	}
+}
+
+// count counts a row of an owner in or out.
+func (db *DB) count(externalIDs map[string]string, n int) {
+	owner := externalIDs[KeyOwner]
+	if owner == "" {
+		return
+	}
+	if db.owners[owner] += n; db.owners[owner] == 0 {
+		delete(db.owners, owner)
 	}
 }
 
