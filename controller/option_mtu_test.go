@@ -70,9 +70,7 @@ func (m *mesh) fits(size int, vms ...*ovstest.VM) {
 				continue
 			}
 			for _, p := range to.IPs {
-				if got := m.pingOf(size, from, p.Addr()); got.Received != got.Sent {
-					m.t.Errorf("%s to %v: of packets of %d bytes %+v", from.Name, p.Addr(), size, got)
-				}
+				m.passes(size, from, p.Addr())
 			}
 		}
 	}
@@ -81,6 +79,19 @@ func (m *mesh) fits(size int, vms ...*ovstest.VM) {
 			m.t.Errorf("%s to %v: of packets of %d bytes %+v", vms[0].Name, p.Addr(), size+1, got)
 		}
 	}
+}
+
+// passes demands that unfragmented IP packets of a size get from a VM to an
+// address. Those that don't fit never do; of those that fit a switch that gets
+// too little of the processor may lose one, so they are tried again.
+func (m *mesh) passes(size int, from *ovstest.VM, to netip.Addr) {
+	m.t.Helper()
+	m.eventually(fmt.Sprintf("packets of %d bytes from %s to %v", size, from.Name, to), func() error {
+		if got := m.pingOf(size, from, to); got.Received != got.Sent {
+			return fmt.Errorf("%+v", got)
+		}
+		return nil
+	})
 }
 
 // pingOf pings three times with IP packets of a size that must not be
@@ -121,9 +132,7 @@ func TestMTU(t *testing.T) {
 	if got := m.pingOf(1359, blue[2], blue[0].IPs[0].Addr()); got.Received > 0 {
 		t.Errorf("packets of 1359 bytes leave h3: %+v", got)
 	}
-	if got := m.pingOf(1358, blue[2], blue[0].IPs[0].Addr()); got.Received != got.Sent {
-		t.Errorf("packets of 1358 bytes don't leave h3: %+v", got)
-	}
+	m.passes(1358, blue[2], blue[0].IPs[0].Addr())
 
 	// What the warnings advise helps.
 	for _, h := range m.Hosts() {
@@ -133,9 +142,7 @@ func TestMTU(t *testing.T) {
 	m.shows("red", 1500, false)
 	for _, vms := range [][]*ovstest.VM{blue, red} {
 		m.pingAll(vms...)
-		if got := m.pingOf(1500, vms[0], vms[2].IPs[0].Addr()); got.Received != got.Sent {
-			t.Errorf("packets of 1500 bytes from %s over an underlay of 1550: %+v", vms[0].Name, got)
-		}
+		m.passes(1500, vms[0], vms[2].IPs[0].Addr())
 	}
 	m.meshed("blue", "h1", "h2", "h3")
 	m.clean()

@@ -44,18 +44,20 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	// The request has been read; its deadline would end the stream. A connection
 	// that knows no deadlines keeps none.
 	_ = c.SetReadDeadline(time.Time{})
-	out := stream{filter: filterOf(r), sent: after}
+	out := stream{filter: filterOf(r), sent: after, write: func(b []byte) error {
+		_ = c.SetWriteDeadline(time.Now().Add(s.Limits.Send))
+		_, err := w.Write(b)
+		return err
+	}}
 	out.begin()
 	beat := time.NewTicker(s.Limits.Beat)
 	defer beat.Stop()
 	page := s.backend.Events(after)
 	for first := true; ; first = false {
-		out.page(page)
-		_ = c.SetWriteDeadline(time.Now().Add(s.Limits.Send))
-		if _, err := w.Write(out.take()); err != nil {
+		if out.page(page) != nil || out.flush() != nil || c.Flush() != nil {
 			return // it has gone away, or takes nothing
 		}
-		if c.Flush() != nil || page.Lost && !first {
+		if page.Lost && !first {
 			return
 		}
 		select {
@@ -89,17 +91,23 @@ func lastEvent(r *http.Request) (uint64, error) {
 // retry is how soon a reader that lost its connection should come back.
 const retry = 2 * time.Second
 
-// stream writes events for one reader into a buffer.
+// stream writes events for one reader, a piece at a time: a reader that has
+// missed much, or that takes nothing, costs the memory of one piece, and no more
+// of it is worked out than is taken.
 type stream struct {
 	filter EventFilter
 	sent   uint64 // the last number that the reader was told
 	buf    bytes.Buffer
+	write  func([]byte) error
 }
+
+// piece is how much of a stream is written at once, in bytes.
+const piece = 64 << 10
 
 func (s *stream) begin() { fmt.Fprintf(&s.buf, "retry: %d\n\n", retry.Milliseconds()) }
 
-// page writes what of a page the reader wants to know.
-func (s *stream) page(p EventPage) {
+// page writes what of a page the reader wants to know. Its end waits for flush.
+func (s *stream) page(p EventPage) error {
 	if p.Lost {
 		s.event(&Event{ID: p.Last, Time: time.Now().UTC().Format(time.RFC3339Nano), Kind: EventReset})
 	}
@@ -107,10 +115,17 @@ func (s *stream) page(p EventPage) {
 		if passes(s.filter, &p.Events[i]) {
 			s.event(&p.Events[i])
 		}
+		if s.buf.Len() < piece {
+			continue
+		}
+		if err := s.flush(); err != nil {
+			return err
+		}
 	}
 	if s.sent == 0 {
 		s.number(p.Last) // so that it can come back even if nothing happens before
 	}
+	return nil
 }
 
 func (s *stream) event(e *Event) {
@@ -133,9 +148,9 @@ func (s *stream) number(last uint64) {
 	s.sent = last
 }
 
-// take empties the buffer.
-func (s *stream) take() []byte {
-	b := bytes.Clone(s.buf.Bytes())
+// flush writes what has been put together.
+func (s *stream) flush() error {
+	err := s.write(s.buf.Bytes())
 	s.buf.Reset()
-	return b
+	return err
 }
