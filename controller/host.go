@@ -313,6 +313,11 @@ func (h *host) reconcile(ctx context.Context) {
 	}
 	h.takeMail() // what followed from the rows
 	h.takeSwitches()
+	if h.env.hub.held.Load() != nil {
+		h.surveyBridges() // an audit needs their sessions
+		h.republish()
+		return
+	}
 	if !h.locked() {
 		h.status.setWaiting("the lock \"ovsmesh\" of this host's database, which another controller holds: it alone writes")
 		return

@@ -3,6 +3,8 @@ package controller
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -36,6 +38,9 @@ type hub struct {
 	batch  store.Batch                   // what hosts reported, waiting for the next write
 	told   told                          // what is told as events
 
+	keeping keeping
+	held    atomic.Pointer[store.Restored] // what keeps hosts from being written to, for their loops; nil: nothing
+
 	spawn   func(*host) // starts a host's loop; set before run
 	newLoop func(name string) *host
 	stopped chan struct{} // closed when run has returned
@@ -58,8 +63,9 @@ func newHub(log *zap.Logger, st *store.Store) (*hub, error) {
 		log: log, store: st, queue: make(chan request, queueSize),
 		intent: intent, mesh: topology.NewMesh(),
 		facts: state.Facts, left: state.Left, hosts: map[string]*host{}, gen: 1, stopped: make(chan struct{}),
-		told: told{events: newEvents(eventsKept)},
+		told: told{events: newEvents(eventsKept)}, keeping: keeping{restore: state.Restored},
 	}
+	h.held.Store(state.Restored)
 	for _, r := range intent.Networks() {
 		h.mesh.SetNetwork(r)
 	}
@@ -87,13 +93,22 @@ func (h *hub) run(ctx context.Context, started chan<- struct{}) {
 		h.startManaged(r)
 	}
 	h.publish()
+	if r := h.keeping.restore; r != nil {
+		h.log.Warn("nothing is written to hosts until the restored store is accepted: ovsmesh restore --accept", zap.Time("backup", r.Backup))
+	}
 	close(started)
 	for {
+		var again <-chan time.Time
+		if d := h.untilKeep(); d > 0 {
+			again = time.After(d)
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case r := <-h.queue:
 			h.serve(r)
+		case <-again:
+			h.retryStore()
 		}
 	}
 }
@@ -128,14 +143,7 @@ func (h *hub) serve(first request) {
 
 // settle writes what hosts reported and tells the hosts concerned.
 func (h *hub) settle() {
-	if !h.batch.Empty() {
-		// A store that can't be written must not stop the data plane from
-		// following the VMs; the operator's own changes are refused instead.
-		if err := h.store.Commit(&h.batch); err != nil {
-			h.log.Error("can't keep what hosts report", zap.Error(err))
-		}
-		h.batch = store.Batch{}
-	}
+	h.keep()
 	h.publish()
 }
 
@@ -190,7 +198,7 @@ func (h *hub) commit(c *topology.Change) error {
 	if c.Empty() {
 		return nil
 	}
-	if err := h.store.Commit(&store.Batch{Changes: []*topology.Change{c}}); err != nil {
+	if err := h.storeChange(c); err != nil {
 		return err
 	}
 	if err := h.intent.Commit(c); err != nil {

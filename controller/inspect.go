@@ -17,7 +17,7 @@ func (c *Controller) Topology(ctx context.Context, f api.TopologyFilter) (api.To
 	if err != nil {
 		return api.Topology{}, err
 	}
-	t := api.Topology{Networks: []api.TopologyNetwork{}, Hosts: []api.TopologyHost{}}
+	t := api.Topology{Networks: []api.TopologyNetwork{}, Hosts: []api.TopologyHost{}, Problems: v.problems}
 	slices.SortStableFunc(v.networks, func(a, b *networkNow) int { return strings.Compare(a.rec.Tenant, b.rec.Tenant) })
 	members := map[string]bool{}
 	w := window{skip: f.Offset, left: f.Limit}

@@ -42,7 +42,7 @@ func newMetrics(c *Controller) *metrics {
 		refused:           counter("openflow_refused_total", "Times that a network's flows were not sent because they would have broken isolation or made a loop."),
 	}
 	m.driftCounters(c.switches.Counters())
-	m.registry.MustRegister(m.reconcile, m.transactions, m.transactionErrors, m.flowMods, m.bundleErrors, m.refused, &gauges{c: c},
+	m.registry.MustRegister(m.reconcile, m.transactions, m.transactionErrors, m.flowMods, m.bundleErrors, m.refused, &gauges{c: c}, &storeGauges{c.hub},
 		collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(collectors.GoRuntimeMetricsRule{Matcher: regexp.MustCompile(`^/gc/heap/live:bytes$`)})),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m

@@ -153,6 +153,8 @@ func (h *host) repaired() (left string, over bool) {
 	switch {
 	case h.att == nil:
 		return "the host is not connected", true
+	case h.env.hub.held.Load() != nil:
+		return "waiting for " + heldText, true
 	case !h.lastLocked:
 		return "another controller holds the lock \"ovsmesh\" of this host's database: it alone writes", true
 	}

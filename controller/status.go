@@ -183,6 +183,8 @@ func (h *host) republish() {
 // unfinished says what is still to be done on the host, "" if nothing is.
 func (h *host) unfinished() string {
 	switch {
+	case h.env.hub.held.Load() != nil:
+		return heldText
 	case h.settling.active(), h.att.db.Open.CurCfg < h.att.db.Open.NextCfg:
 		return fmt.Sprintf("ovs-vswitchd to carry out the change (cur_cfg %d, next_cfg %d)", h.att.db.Open.CurCfg, h.att.db.Open.NextCfg)
 	case h.retry.left() > 0:

@@ -17,6 +17,7 @@ type view struct {
 	byName   map[string]*hostNow
 	ports    []topology.Port
 	pools    []topology.KeyPool
+	problems []string // with the controller itself
 }
 
 type networkNow struct {
@@ -92,6 +93,7 @@ func (h *hub) fill(v *view) {
 	}
 	v.ports = h.intent.Ports()
 	v.pools = h.intent.KeyPools()
+	v.problems = h.storeProblems()
 }
 
 func (v *view) hasNetwork(name string) bool {

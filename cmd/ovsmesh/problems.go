@@ -17,7 +17,11 @@ const problemsShown = 10
 // topologyProblems says what is wrong, hosts first since a tunnel's trouble is
 // mostly its host's, and what the operator can do.
 func topologyProblems(top api.Topology) []string {
-	out := alike(top.Hosts)
+	var out []string
+	for _, p := range top.Problems {
+		out = append(out, "controller: "+p)
+	}
+	out = append(out, alike(top.Hosts)...)
 	told := map[string]bool{} // "host: what is wrong with a bridge there"
 	for _, h := range top.Hosts {
 		for _, b := range h.Bridges {

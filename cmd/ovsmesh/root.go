@@ -64,6 +64,8 @@ the tunnels and flows that the networks need, and keeps them right.`,
 		newFlowsCommand(g),
 		newTraceCommand(g),
 		newVerifyCommand(g),
+		newBackupCommand(g),
+		newRestoreCommand(g),
 		newHostCommand(),
 		newVersionCommand(g),
 	)

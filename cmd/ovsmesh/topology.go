@@ -48,7 +48,7 @@ MTU of the underlay and of VMs, the networks' options, and every bridge.`,
 				return err
 			}
 			return g.print(cmd, top, func(w io.Writer, wide bool) error {
-				if len(top.Networks) == 0 && len(top.Hosts) == 0 {
+				if len(top.Networks) == 0 && len(top.Hosts) == 0 && len(top.Problems) == 0 {
 					fmt.Fprintln(cmd.ErrOrStderr(), nothingShown(req))
 					return nil
 				}

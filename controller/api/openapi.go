@@ -250,6 +250,8 @@ func statusMeaning(code int) string {
 		return "Others depend on the object, or the spec changed meanwhile; nothing has changed."
 	case http.StatusRequestEntityTooLarge:
 		return "The body is too large."
+	case http.StatusInsufficientStorage:
+		return "The store can't be written, and nothing has changed; hosts are served all the same. The text says what to do."
 	case http.StatusServiceUnavailable:
 		return "Not now; come again later."
 	}

@@ -6,6 +6,10 @@ import "maps"
 // names of types and of their fields in JSON. A test holds it to the types.
 func meanings() map[string]string {
 	m := map[string]string{
+		"Acceptance":          "Whether a restored store has been accepted.",
+		"Acceptance.accepted": "Hosts were held until now; false where there was nothing to accept.",
+		"Acceptance.restored": "What was accepted; absent where there was nothing.",
+
 		"Address":     "A further pair of addresses that a port may use.",
 		"Address.ip":  "An IPv4 or IPv6 address.",
 		"Address.mac": "The MAC that goes with it; left out: the port's own.",
@@ -347,6 +351,10 @@ func meanings() map[string]string {
 		"Problem.line":   "Counts from 1.",
 		"Problem.reason": "What is wrong, in plain words.",
 
+		"Restored":        "The mark of a store that came from a backup.",
+		"Restored.backup": "When the backup was taken, RFC 3339 in UTC.",
+		"Restored.time":   "When it was restored, RFC 3339 in UTC.",
+
 		"Spec":          "Any number of each kind of object. A document may hold any of the lists.",
 		"Spec.hosts":    "Hosts.",
 		"Spec.keyPools": "Key pools.",
@@ -364,6 +372,7 @@ func meanings() map[string]string {
 		"Topology":          "The meshes as they are.",
 		"Topology.hosts":    "The hosts concerned.",
 		"Topology.networks": "The networks concerned.",
+		"Topology.problems": "With the controller itself: what it can't do, and what to do about it; absent where all is well.",
 
 		"TopologyBridge":                "A managed bridge of a host.",
 		"TopologyBridge.connected":      "Its OpenFlow connection stands.",

@@ -40,7 +40,7 @@ func (s *Server) table() []route {
 		{method: "GET", path: "/healthz", raw: healthy, open: true,
 			about: operation{id: "health", summary: "Whether the process runs", media: plainText, answer: ""}},
 		{method: "GET", path: "/readyz", raw: s.ready, open: true,
-			about: operation{id: "ready", summary: "Whether hosts may dial in", media: plainText, answer: "", trouble: []int{503}}},
+			about: operation{id: "ready", summary: "Whether hosts may dial in; problems with the controller itself on lines of their own", media: plainText, answer: "", trouble: []int{503}}},
 		{method: "GET", path: "/metrics", raw: s.metrics,
 			about: operation{id: "metrics", summary: "Counters and gauges, as Prometheus reads them", media: plainText, answer: ""}},
 		{method: "GET", path: "/openapi.json", raw: s.describe,
@@ -50,7 +50,7 @@ func (s *Server) table() []route {
 				media: eventStream, answer: Event{}, trouble: []int{400, 503}}},
 		{method: "POST", path: "/v1/apply", query: "prune dryRun", serve: s.apply,
 			about: operation{id: "apply", summary: "Make a spec true: create and update what it lists; with prune, delete what it does not",
-				body: ApplyRequest{}, spec: topology.Spec{}, answer: ApplyResult{}, trouble: []int{400, 408, 409, 413, 500, 503}}},
+				body: ApplyRequest{}, spec: topology.Spec{}, answer: ApplyResult{}, trouble: []int{400, 408, 409, 413, 500, 503, 507}}},
 		{method: "GET", path: "/v1/sync", query: "generation", serve: s.sync,
 			about: operation{id: "sync", summary: "How far connected hosts have followed a change", need: "generation", answer: SyncStatus{}, trouble: read}},
 		{method: "GET", path: "/v1/topology", query: topologyParameters, serve: s.topology,
@@ -73,6 +73,10 @@ func (s *Server) table() []route {
 			about: operation{id: "export", summary: "The whole spec, as apply takes it back", answer: topology.Spec{}, trouble: read}},
 		{method: "GET", path: "/v1/inventory", query: "rows", serve: s.inventory,
 			about: operation{id: "inventory", summary: "What hosts last reported of themselves; with rows, what is on their bridges now", answer: Inventory{}, trouble: read}},
+		{method: "GET", path: "/v1/backup", raw: s.backup,
+			about: operation{id: "backup", summary: "A copy of the store as of one moment, with a checksum as its last line; ovsmesh restore takes it", media: octetStream, answer: "", trouble: read}},
+		{method: "POST", path: "/v1/accept", serve: func(r *http.Request) (any, error) { return s.backend.Accept(r.Context()) },
+			about: operation{id: "accept", summary: "Let what a restored store says be carried out on the hosts", answer: Acceptance{}, trouble: []int{400, 500, 503, 507}}},
 		{method: "GET", path: "/v1/version", serve: func(*http.Request) (any, error) { return s.backend.Version(), nil },
 			about: operation{id: "version", summary: "What runs here", answer: Version{}, trouble: []int{400}}},
 		{method: "GET", path: "/v1/{kind}", serve: s.objects,
@@ -80,7 +84,7 @@ func (s *Server) table() []route {
 		{method: "GET", path: "/v1/{kind}/{name}", serve: s.objects,
 			about: operation{id: "get", summary: "One object, with what became of it", answer: Objects{}, trouble: work}},
 		{method: "DELETE", path: "/v1/{kind}/{name}", serve: s.remove,
-			about: operation{id: "delete", summary: "Take one object out of the spec", answer: ApplyResult{}, trouble: []int{400, 404, 409, 500, 503}}},
+			about: operation{id: "delete", summary: "Take one object out of the spec", answer: ApplyResult{}, trouble: []int{400, 404, 409, 500, 503, 507}}},
 	}
 }
 
@@ -139,7 +143,12 @@ func (s *Server) metrics(w http.ResponseWriter, r *http.Request) {
 func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
 	select {
 	case <-s.backend.Ready():
+		// Hosts are served even so, and a probe that took them away from here
+		// would not help them.
 		fmt.Fprintln(w, "ok")
+		for _, p := range s.backend.Problems() {
+			fmt.Fprintln(w, "problem: "+p)
+		}
 	default:
 		http.Error(w, "not listening yet", http.StatusServiceUnavailable)
 	}
@@ -247,6 +256,8 @@ func explain(err error) (int, Error) {
 		return http.StatusNotFound, body
 	case errors.Is(err, topology.ErrConflict):
 		return http.StatusConflict, body
+	case errors.Is(err, ErrNotKept):
+		return http.StatusInsufficientStorage, body
 	case errors.Is(err, ErrUnavailable), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return http.StatusServiceUnavailable, body
 	}

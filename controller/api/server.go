@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -32,6 +33,9 @@ type Backend interface {
 	Export(context.Context) (topology.Spec, error)
 	Inventory(context.Context, InventoryRequest) (Inventory, error)
 	Events(after uint64) EventPage // 0: only where the stream is now
+	Backup(context.Context) ([]byte, error)
+	Accept(context.Context) (Acceptance, error)
+	Problems() []string // with the controller itself; none where all is well
 	Version() Version
 	Ready() <-chan struct{}
 	Registry() *prometheus.Registry
@@ -71,6 +75,7 @@ type Server struct {
 	token    string
 	log      *zap.Logger
 	watching atomic.Int64 // readers of events
+	backups  sync.Mutex   // held while one is sent
 }
 
 // NewServer makes a server with the default limits. With a token every request

@@ -27,6 +27,7 @@ type failing struct {
 }
 
 func (f *failing) Export(ctx context.Context) (topology.Spec, error) { return f.export(ctx) }
+func (f *failing) Problems() []string                                { return nil }
 func (f *failing) Ready() <-chan struct{}                            { return f.ready }
 func (f *failing) Registry() *prometheus.Registry                    { return prometheus.NewRegistry() }
 

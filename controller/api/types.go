@@ -72,6 +72,7 @@ type HostPending struct {
 type Topology struct {
 	Networks []TopologyNetwork `json:"networks"`
 	Hosts    []TopologyHost    `json:"hosts"`
+	Problems []string          `json:"problems,omitempty"` // with the controller itself: what it can't do, and what to do about it
 }
 
 // TopologyNetwork is one network with its mesh as it is.

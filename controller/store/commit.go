@@ -25,12 +25,17 @@ func (b *Batch) Empty() bool {
 }
 
 // Commit writes a batch and returns once it is on disk. The facts of hosts
-// that a change deletes go with them.
+// that a change deletes go with them, those of hosts to forget go before new
+// ones come. The error is a WriteError where the file could not be written.
 func (s *Store) Commit(b *Batch) error {
 	if b.Empty() {
 		return nil
 	}
-	err := s.update(func(w *writer) error {
+	return s.update(func(w *writer) error {
+		// First: who has left may have come back since.
+		if err := w.remove(bucketFacts, b.Forget...); err != nil {
+			return err
+		}
 		for host, f := range b.Facts {
 			if err := w.put(bucketFacts, host, f); err != nil {
 				return err
@@ -47,9 +52,6 @@ func (s *Store) Commit(b *Batch) error {
 				return err
 			}
 		}
-		if err := w.remove(bucketFacts, b.Forget...); err != nil {
-			return err
-		}
 		for _, c := range b.Changes {
 			if err := w.change(c); err != nil {
 				return err
@@ -57,10 +59,6 @@ func (s *Store) Commit(b *Batch) error {
 		}
 		return nil
 	})
-	if err != nil {
-		return fmt.Errorf("write store: %w", err)
-	}
-	return nil
 }
 
 // change deletes first: what is deleted may come again under its name.
@@ -113,7 +111,7 @@ func (s *Store) SetForeign(host, bridge string, flows [][]byte) error {
 		return w.put(bucketForeign, key, flows)
 	})
 	if err != nil {
-		return fmt.Errorf("write store: flows of others on %s: %w", key, err)
+		return fmt.Errorf("flows of others on %s: %w", key, err)
 	}
 	return nil
 }
@@ -121,7 +119,7 @@ func (s *Store) SetForeign(host, bridge string, flows [][]byte) error {
 // Foreign returns what SetForeign kept; nil where there is nothing.
 func (s *Store) Foreign(host, bridge string) ([][]byte, error) {
 	var flows [][]byte
-	err := s.db.View(func(tx *bolt.Tx) error {
+	err := s.view(func(tx *bolt.Tx) error {
 		b := tx.Bucket(bucketForeign).Get([]byte(host + "/" + bridge))
 		if b == nil {
 			return nil

@@ -50,7 +50,7 @@ func initialize(db *bolt.DB) error {
 	if err != nil {
 		return fmt.Errorf("new store: %w", err)
 	}
-	return (&Store{db: db}).update(func(w *writer) error {
+	return (&Store{db: db, path: db.Path()}).update(func(w *writer) error {
 		return errors.Join(
 			w.putBytes(bucketMeta, keyVersion, binary.BigEndian.AppendUint64(nil, version)),
 			w.putBytes(bucketMeta, keyUUID, []byte(uuid.NewString())),

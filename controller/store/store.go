@@ -3,8 +3,13 @@
 //
 // A commit is on disk when Commit returns; a process that is killed at any
 // moment loses nothing that was acknowledged. A file that is corrupt, or that
-// a newer version wrote, is refused and left as it is. The package starts no
-// goroutines; a Store may be used from several.
+// a newer version wrote, is refused and left as it is. While the file can't be
+// written, what was acknowledged stays and can be read, commits return a
+// WriteError, and the first one that can be written again is.
+//
+// A Backup is a copy of the file as of one moment, which Restore puts in a
+// store's place. The package starts no goroutines; a Store may be used from
+// several.
 package store
 
 import (
@@ -15,6 +20,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
@@ -50,6 +56,8 @@ var (
 	keyVersion       = []byte("version")
 	keyUUID          = []byte("uuid")
 	keySum           = []byte("sum")
+	keyRestored      = []byte("restored")
+	keyProbe         = []byte("probe")
 	keyKeyPools      = []byte("keypools")
 	keyNextNetworkID = []byte("next-network-id")
 )
@@ -60,8 +68,14 @@ func buckets() [][]byte {
 
 // Store is an open store file.
 type Store struct {
-	db   *bolt.DB
+	path string
 	uuid string
+
+	mu      sync.RWMutex // held to write, and by readers against the file's replacement
+	db      *bolt.DB
+	doubt   *doubt // what the file may hold beyond what was acknowledged; nil: nothing
+	renamed bool   // the file was replaced, and its name may not be on disk yet
+	failure failure
 }
 
 // Open opens the store in dir, making both where they are absent. It checks
@@ -71,34 +85,72 @@ func Open(dir string) (*Store, error) {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
 	path := filepath.Join(dir, FileName)
-	db, id, err := open(path)
+	s, err := open(path)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return &Store{db: db, uuid: id}, nil
+	return s, nil
 }
 
-func open(path string) (db *bolt.DB, id string, err error) {
+func open(path string) (*Store, error) {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		if err := create(path); err != nil {
-			return nil, "", err
+			return nil, err
 		}
 	}
 	if err := check(path); err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	db, err = bolt.Open(path, 0o600, options(false))
+	db, err := openCurrent(path)
 	if err != nil {
-		return nil, "", openError(err)
+		return nil, err
 	}
-	err = db.View(func(tx *bolt.Tx) error {
+	s := &Store{path: path, db: db}
+	if s.uuid, err = s.readUUID(); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return s, nil
+}
+
+// openCurrent opens a file to write, and makes sure that it still is the one
+// of that name once it is locked: a restore may have put another in its place.
+func openCurrent(path string) (*bolt.DB, error) {
+	var opened *os.File
+	o := options(false)
+	o.OpenFile = func(name string, flag int, mode os.FileMode) (f *os.File, err error) {
+		opened, err = os.OpenFile(name, flag&^os.O_CREATE, mode)
+		return opened, err
+	}
+	db, err := bolt.Open(path, 0o600, o)
+	if err != nil {
+		return nil, openError(err)
+	}
+	have, err := opened.Stat()
+	if err == nil {
+		var there os.FileInfo
+		if there, err = os.Stat(path); err == nil && !os.SameFile(have, there) {
+			err = ErrInUse
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+// view runs f in a transaction that only reads.
+func (s *Store) view(f func(*bolt.Tx) error) error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.db.View(f)
+}
+
+func (s *Store) readUUID() (id string, err error) {
+	err = s.view(func(tx *bolt.Tx) error {
 		id = string(tx.Bucket(bucketMeta).Get(keyUUID))
 		return nil
 	})
-	if err != nil {
-		return nil, "", errors.Join(err, db.Close())
-	}
-	return db, id, nil
+	return id, err
 }
 
 func options(readOnly bool) *bolt.Options {
@@ -121,13 +173,19 @@ func openError(err error) error {
 func (s *Store) UUID() string { return s.uuid }
 
 // Close closes the file. It waits for transactions under way.
-func (s *Store) Close() error { return s.db.Close() }
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.db.Close()
+}
 
 // State is all that a store holds.
 type State struct {
 	Intent topology.Saved
 	Facts  map[string]topology.HostFacts // by host name
 	Left   map[string]Left               // by system-id
+
+	Restored *Restored // nil, or the mark of a restore that nobody has accepted
 }
 
 // Left marks a host that was deleted, or that asked to leave: it stays out,
@@ -140,8 +198,11 @@ type Left struct {
 // Load reads everything.
 func (s *Store) Load() (State, error) {
 	st := State{Facts: map[string]topology.HostFacts{}, Left: map[string]Left{}}
-	err := s.db.View(func(tx *bolt.Tx) error {
+	err := s.view(func(tx *bolt.Tx) (err error) {
 		meta := tx.Bucket(bucketMeta)
+		if st.Restored, err = loadRestored(meta); err != nil {
+			return err
+		}
 		if b := meta.Get(keyNextNetworkID); len(b) == 4 {
 			st.Intent.NextNetworkID = binary.BigEndian.Uint32(b)
 		}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
@@ -15,23 +16,15 @@ import (
 // same whatever the size of the store. It finds what the shape of the pages
 // does not tell: a changed value, a record that is missing.
 type writer struct {
-	tx  *bolt.Tx
-	sum uint64
+	tx   *bolt.Tx
+	sum  uint64
+	size int      // bytes put
+	undo []record // what was there before, in the order in which it was changed
 }
 
-// update runs f in a transaction that is on disk when update returns.
-func (s *Store) update(f func(*writer) error) error {
-	return s.db.Update(func(tx *bolt.Tx) error {
-		meta := tx.Bucket(bucketMeta)
-		w := &writer{tx: tx}
-		if b := meta.Get(keySum); len(b) == 8 {
-			w.sum = binary.BigEndian.Uint64(b)
-		}
-		if err := f(w); err != nil {
-			return err
-		}
-		return meta.Put(keySum, binary.BigEndian.AppendUint64(nil, w.sum))
-	})
+// record is a value in the file; nil where there is none.
+type record struct {
+	bucket, key, value []byte
 }
 
 // put writes one record as JSON.
@@ -45,10 +38,9 @@ func (w *writer) put(bucket []byte, key string, v any) error {
 
 func (w *writer) putBytes(bucket, key, value []byte) error {
 	b := w.tx.Bucket(bucket)
-	if old := b.Get(key); old != nil {
-		w.sum ^= digest(bucket, key, old)
-	}
+	w.leave(b, bucket, key)
 	w.sum ^= digest(bucket, key, value)
+	w.size += len(key) + len(value)
 	if err := b.Put(key, value); err != nil {
 		return fmt.Errorf("%s/%s: %w", bucket, key, err)
 	}
@@ -59,9 +51,7 @@ func (w *writer) putBytes(bucket, key, value []byte) error {
 func (w *writer) remove(bucket []byte, keys ...string) error {
 	b := w.tx.Bucket(bucket)
 	for _, k := range keys {
-		if old := b.Get([]byte(k)); old != nil {
-			w.sum ^= digest(bucket, []byte(k), old)
-		}
+		w.leave(b, bucket, []byte(k))
 		if err := b.Delete([]byte(k)); err != nil {
 			return fmt.Errorf("%s/%s: %w", bucket, k, err)
 		}
@@ -69,11 +59,25 @@ func (w *writer) remove(bucket []byte, keys ...string) error {
 	return nil
 }
 
+// leave takes note of a value that is about to be replaced or deleted.
+func (w *writer) leave(b *bolt.Bucket, bucket, key []byte) {
+	old := b.Get(key)
+	if old != nil {
+		w.sum ^= digest(bucket, key, old)
+	}
+	w.undo = append(w.undo, record{bucket, bytes.Clone(key), bytes.Clone(old)})
+}
+
+// putSum writes the sum of all records.
+func (w *writer) putSum() error {
+	return w.tx.Bucket(bucketMeta).Put(keySum, binary.BigEndian.AppendUint64(nil, w.sum))
+}
+
 // checkSum compares the sum of all records with the one that was written with
 // them.
 func checkSum(tx *bolt.Tx) error {
-	want := tx.Bucket(bucketMeta).Get(keySum)
-	if len(want) != 8 {
+	want, ok := sumOf(tx)
+	if !ok {
 		return fmt.Errorf("%w: no checksum in it", ErrCorrupt)
 	}
 	var got uint64
@@ -92,10 +96,19 @@ func checkSum(tx *bolt.Tx) error {
 			return err
 		}
 	}
-	if got != binary.BigEndian.Uint64(want) {
+	if got != want {
 		return fmt.Errorf("%w: records were changed or lost", ErrCorrupt)
 	}
 	return nil
+}
+
+// sumOf returns the sum that was written last.
+func sumOf(tx *bolt.Tx) (sum uint64, ok bool) {
+	b := tx.Bucket(bucketMeta).Get(keySum)
+	if len(b) != 8 {
+		return 0, false
+	}
+	return binary.BigEndian.Uint64(b), true
 }
 
 func digest(bucket, key, value []byte) uint64 {

@@ -80,6 +80,11 @@ func (o *Operation) CheckAnswer(status int, contentType string, body []byte) err
 		var p problems
 		o.document.validate(&p, "body", m.Schema, string(body))
 		return errors.Join(p...)
+	case "application/octet-stream":
+		if m.Schema.Type != "string" {
+			return fmt.Errorf("bytes that are described as %s", m.Schema.Type)
+		}
+		return nil
 	case "text/event-stream":
 		var all []error
 		for line := range strings.Lines(string(body)) {
