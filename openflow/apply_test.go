@@ -29,7 +29,7 @@ func numbered(i int) wire.Mod {
 
 func TestApplyAndReadBack(t *testing.T) {
 	sw, s, sess := connect(t, openflow.Config{})
-	ctx := context10(t)
+	ctx := patient(t)
 	if err := sess.Apply(ctx, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func TestApplyAndReadBack(t *testing.T) {
 
 func TestApplyIsAtomic(t *testing.T) {
 	sw, s, sess := connect(t, openflow.Config{})
-	ctx := context10(t)
+	ctx := patient(t)
 	if err := sess.Apply(ctx, mods(wire.Add, 10, numbered)); err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +102,7 @@ func TestApplyRefusedWholesale(t *testing.T) {
 	for i := range list {
 		list[i].Flow.Actions = flow.Actions{flow.Raw{Bytes: "\x00\x99\x00\x08\x00\x00\x00\x00"}}
 	}
-	err := sess.Apply(context10(t), list)
+	err := sess.Apply(patient(t), list)
 	var e *openflow.Error
 	if !errors.As(err, &e) || e.Mod != &list[0] {
 		t.Errorf("Apply = %v, want an error about the first mod", err)
@@ -110,7 +110,7 @@ func TestApplyRefusedWholesale(t *testing.T) {
 	if got := dump(sw, "br0"); len(got) > 0 {
 		t.Errorf("%d flows after a failed bundle", len(got))
 	}
-	if err := sess.Apply(context10(t), mods(wire.Add, 5, numbered)); err != nil {
+	if err := sess.Apply(patient(t), mods(wire.Add, 5, numbered)); err != nil {
 		t.Error(err)
 	}
 }
@@ -136,7 +136,7 @@ func TestApplyToSwitchWithoutBundles(t *testing.T) {
 			p.send(wire.TypeError, m.XID, "\x00\x01\x00\x03") // OFPBRC_BAD_EXPERIMENTER
 		}
 	}()
-	err := sess.Apply(context10(t), mods(wire.Add, 5, numbered))
+	err := sess.Apply(patient(t), mods(wire.Add, 5, numbered))
 	var e *openflow.Error
 	if !errors.As(err, &e) || e.Mod != nil || e.Op != "apply: open bundle" {
 		t.Errorf("Apply = %v, want an error about the opening", err)
@@ -176,7 +176,7 @@ func TestApplyUnconfirmed(t *testing.T) {
 					p.send(wire.TypeExperimenter, m.XID, bundleReply(m))
 				}
 			}()
-			err := sess.Apply(context10(t), mods(wire.Add, 5, numbered))
+			err := sess.Apply(patient(t), mods(wire.Add, 5, numbered))
 			if err == nil || errors.Is(err, openflow.ErrUnconfirmed) != c.unconfirmed {
 				t.Errorf("Apply = %v, unconfirmed wanted: %t", err, c.unconfirmed)
 			}
@@ -193,7 +193,7 @@ func TestApplyCancelled(t *testing.T) {
 	if err := sess.Apply(ctx, mods(wire.Add, 100000, numbered)); !errors.Is(err, context.Canceled) {
 		t.Errorf("Apply = %v, want context.Canceled", err)
 	}
-	if err := sess.Apply(context10(t), mods(wire.Add, 5, numbered)); err != nil {
+	if err := sess.Apply(patient(t), mods(wire.Add, 5, numbered)); err != nil {
 		t.Error(err)
 	}
 	if got := dump(sw, "br0"); len(got) != 5 {

@@ -78,7 +78,7 @@ func TestForeignFlowsSurvive(t *testing.T) {
 	}
 
 	sess := dialBridge(t, sw, "br0")
-	flows, err := sess.Flows(context10(t))
+	flows, err := sess.Flows(patient(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +88,7 @@ func TestForeignFlowsSurvive(t *testing.T) {
 	if len(flows) != len(before) {
 		t.Errorf("%d flows read, want %d", len(flows), len(before))
 	}
-	groups, err := sess.Groups(context10(t))
+	groups, err := sess.Groups(patient(t))
 	if err != nil || len(groups) != 1 || groups[0].ID != 5 {
 		t.Errorf("groups %+v, %v", groups, err)
 	}
@@ -107,7 +107,7 @@ func TestForeignFlowsSurvive(t *testing.T) {
 		}
 		back = append(back, mod)
 	}
-	if err := other.Apply(context10(t), back); err != nil {
+	if err := other.Apply(patient(t), back); err != nil {
 		t.Fatal(err)
 	}
 	if out, err := sw.OFCtlErr("diff-flows", "br0", "br1"); err != nil || out != "" {
@@ -130,7 +130,7 @@ func dialBridge(t *testing.T, sw *ovstest.Switch, br string) *openflow.Session {
 	host, port, _ := net.SplitHostPort(addr)
 	sw.VSCtl("--", "--id=@c", "create", "Controller", `target="ptcp:`+port+":"+host+`"`,
 		"connection_mode=out-of-band", "--", "set", "Bridge", br, "controller=@c")
-	sess, err := openflow.Dial(context10(t), addr, openflow.Config{})
+	sess, err := openflow.Dial(patient(t), addr, openflow.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}

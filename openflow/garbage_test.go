@@ -152,7 +152,7 @@ func TestMalformedReplyEndsSession(t *testing.T) {
 		m := p.read(wire.TypeMultipartRequest)
 		p.send(wire.TypeMultipartReply, m.XID, "\x00\x01\x00\x00\x00\x00\x00\x00\x00\x01")
 	}()
-	if _, err := sess.Flows(context10(t)); !errors.Is(err, wire.ErrMalformed) {
+	if _, err := sess.Flows(patient(t)); !errors.Is(err, wire.ErrMalformed) {
 		t.Errorf("Flows = %v, want ErrMalformed", err)
 	}
 	await(t, sess.Done(), "end of session")
@@ -174,10 +174,10 @@ func TestEndlessReply(t *testing.T) {
 		}
 		p.answerEchoes()
 	}()
-	if _, err := sess.Flows(context10(t)); !errors.Is(err, openflow.ErrTooMuch) {
+	if _, err := sess.Flows(patient(t)); !errors.Is(err, openflow.ErrTooMuch) {
 		t.Errorf("Flows = %v, want ErrTooMuch", err)
 	}
-	if err := sess.Echo(context10(t)); err != nil {
+	if err := sess.Echo(patient(t)); err != nil {
 		t.Errorf("Echo afterwards: %v", err)
 	}
 }
@@ -202,7 +202,7 @@ func TestPeerThatDoesNotRead(t *testing.T) {
 			}
 		}
 	}()
-	err := sess.Apply(context10(t), mods(wire.Add, 200000, numbered))
+	err := sess.Apply(patient(t), mods(wire.Add, 200000, numbered))
 	if err == nil || errors.Is(err, context.DeadlineExceeded) && sess.Err() == nil {
 		t.Errorf("Apply = %v", err)
 	}

@@ -24,7 +24,7 @@ import (
 func watched(t *testing.T, cfg openflow.Config) (*ovstest.Switch, *openflow.Server, *openflow.Session) {
 	t.Helper()
 	sw, s, sess := connect(t, cfg)
-	if err := sess.Watch(context10(t)); err != nil {
+	if err := sess.Watch(patient(t)); err != nil {
 		t.Fatal(err)
 	}
 	return sw, s, sess
@@ -34,7 +34,7 @@ func watched(t *testing.T, cfg openflow.Config) (*ovstest.Switch, *openflow.Serv
 // before, as lines.
 func told(t *testing.T, sess *openflow.Session) (lines []string, own int) {
 	t.Helper()
-	if err := sess.Barrier(context10(t)); err != nil {
+	if err := sess.Barrier(patient(t)); err != nil {
 		t.Fatal(err)
 	}
 	c := sess.TakeFlows()
@@ -56,7 +56,7 @@ func TestWatchIsToldWhatOthersDo(t *testing.T) {
 		t.Fatalf("told %q before the watch", lines)
 	}
 	for range 2 { // the second time is nothing
-		if err := sess.Watch(context10(t)); err != nil {
+		if err := sess.Watch(patient(t)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -98,7 +98,7 @@ func TestWatchTellsOurBundles(t *testing.T) {
 	sw, s, sess := watched(t, openflow.Config{})
 	apply := func(c wire.Command, n int) {
 		t.Helper()
-		if err := sess.Apply(context10(t), mods(c, n, numbered)); err != nil {
+		if err := sess.Apply(patient(t), mods(c, n, numbered)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -114,7 +114,7 @@ func TestWatchTellsOurBundles(t *testing.T) {
 	}
 	sw.OFCtl("add-flow", "br0", "table=1,actions=drop")
 	sw.OFCtl("add-flow", "br0", "table=2,actions=drop")
-	if err := sess.Barrier(context10(t)); err != nil {
+	if err := sess.Barrier(patient(t)); err != nil {
 		t.Fatal(err)
 	}
 	apply(wire.Add, 3000)
@@ -123,7 +123,7 @@ func TestWatchTellsOurBundles(t *testing.T) {
 	if got, own := told(t, sess); len(got) != 3 || own != 2 {
 		t.Errorf("told %q, ours after %d of them; want 3, and ours after 2", got, own)
 	}
-	if err := sess.Apply(context10(t), mods(wire.DeleteStrict, 1, func(i int) wire.Mod { return numbered(i + 1e6) })); err != nil {
+	if err := sess.Apply(patient(t), mods(wire.DeleteStrict, 1, func(i int) wire.Mod { return numbered(i + 1e6) })); err != nil {
 		t.Fatal(err)
 	}
 	if got, own := told(t, sess); got != nil || own != -1 {
@@ -139,7 +139,7 @@ type mirror map[flow.Key]flow.Flow
 
 func (m mirror) read(t *testing.T, sess *openflow.Session) {
 	t.Helper()
-	flows, err := sess.Flows(context10(t))
+	flows, err := sess.Flows(patient(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -320,7 +320,7 @@ func TestWatchPaused(t *testing.T) {
 	bridge(sw, "br0", "00000000000000a1")
 	control(sw, "br0", port)
 	sess := await(t, got, "session")
-	if err := sess.Watch(context10(t)); err != nil {
+	if err := sess.Watch(patient(t)); err != nil {
 		t.Fatal(err)
 	}
 	m := mirror{}
@@ -350,7 +350,7 @@ func TestWatchRefused(t *testing.T) {
 	sess := await(t, got, "session")
 	for range 2 {
 		refused := make(chan error, 1)
-		go func() { refused <- sess.Watch(context10(t)) }()
+		go func() { refused <- sess.Watch(patient(t)) }()
 		m := p.read(wire.TypeMultipartRequest)
 		p.send(wire.TypeError, m.XID, "\x00\x01\x00\x04") // OFPBRC_BAD_EXP_TYPE
 		if err := await(t, refused, "refusal"); !errors.Is(err, openflow.ErrNotWatched) || !strings.Contains(err.Error(), "OFPBRC_BAD_EXP_TYPE") {
@@ -406,7 +406,7 @@ func TestWatchHostile(t *testing.T) {
 	}
 	watch := func(t *testing.T, p *peer, sess *openflow.Session, answer string) error {
 		done := make(chan error, 1)
-		go func() { done <- sess.Watch(context10(t)) }()
+		go func() { done <- sess.Watch(patient(t)) }()
 		m := p.read(wire.TypeMultipartRequest)
 		p.send(wire.TypeMultipartReply, m.XID, answer)
 		return await(t, done, "answer")

@@ -28,7 +28,7 @@ func (p *permit) Renew(ctx context.Context) error {
 // A bundle takes effect only with a permit that is valid when it is committed.
 func TestApplyWithPermit(t *testing.T) {
 	sw, s, sess := connect(t, openflow.Config{})
-	ctx := context10(t)
+	ctx := patient(t)
 	if err := sess.Apply(ctx, mods(wire.Add, 10, numbered)); err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func TestApplyAfterTheSwitchHasAnotherController(t *testing.T) {
 			sw.VSCtl("--", "--id=@c", "create", "Controller", `target="tcp:127.0.0.1:`+port+`"`, "type="+typ,
 				"--", "set", "Bridge", "br0", "controller=@c")
 			sess := await(t, got, "session")
-			ctx := context10(t)
+			ctx := patient(t)
 			if err := sess.Apply(ctx, mods(wire.Add, 10, numbered)); err != nil {
 				t.Fatal(err)
 			}

@@ -13,7 +13,7 @@ import (
 
 func TestRealSwitch(t *testing.T) {
 	sw, s, sess := connect(t, openflow.Config{})
-	ctx := context10(t)
+	ctx := patient(t)
 	if sess.DPID() != testDPID || sess.RemoteAddr().Addr() != loopback {
 		t.Errorf("session of %x from %v", sess.DPID(), sess.RemoteAddr())
 	}
@@ -53,7 +53,7 @@ func TestSwitchRestart(t *testing.T) {
 	bridge(sw, "br0", "00000000000000a1")
 	control(sw, "br0", port)
 	first := await(t, got, "session")
-	if err := first.Apply(context10(t), mods(wire.Add, 10, numbered)); err != nil {
+	if err := first.Apply(patient(t), mods(wire.Add, 10, numbered)); err != nil {
 		t.Fatal(err)
 	}
 	sw.RestartVSwitchd()
@@ -62,7 +62,7 @@ func TestSwitchRestart(t *testing.T) {
 	if first.Err() == nil || second.Err() != nil {
 		t.Errorf("first session: %v, second: %v", first.Err(), second.Err())
 	}
-	flows, err := second.Flows(context10(t))
+	flows, err := second.Flows(patient(t))
 	if err != nil || len(flows) != 0 {
 		t.Errorf("%d flows, %v; want none", len(flows), err)
 	}
@@ -88,7 +88,7 @@ func TestFrozenSwitch(t *testing.T) {
 		t.Fatal(err)
 	}
 	since := time.Now()
-	err := sess.Barrier(context10(t))
+	err := sess.Barrier(patient(t))
 	if !errors.Is(err, openflow.ErrSilent) || time.Since(since) > 3*time.Second {
 		t.Errorf("Barrier = %v after %v, want ErrSilent", err, time.Since(since))
 	}
@@ -123,7 +123,7 @@ func TestFlowsReadAsPrinted(t *testing.T) {
 	sw := ovstest.StartSwitch(t)
 	bridge(sw, "br0", "00000000000000a0")
 	foreignFlows(t, sw, "br0")
-	flows, err := dialBridge(t, sw, "br0").Flows(context10(t))
+	flows, err := dialBridge(t, sw, "br0").Flows(patient(t))
 	if err != nil {
 		t.Fatal(err)
 	}

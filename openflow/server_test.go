@@ -37,7 +37,7 @@ func TestParkedSessionIsDelivered(t *testing.T) {
 	if !errors.Is(sess.Err(), openflow.ErrClosed) {
 		t.Errorf("Err = %v, want ErrClosed", sess.Err())
 	}
-	if err := sess.Barrier(context10(t)); !errors.Is(err, openflow.ErrClosed) {
+	if err := sess.Barrier(patient(t)); !errors.Is(err, openflow.ErrClosed) {
 		t.Errorf("Barrier of a closed session = %v", err)
 	}
 }

@@ -81,9 +81,11 @@ var slots = []slot{
 // Bytes of all fields: those of slots, of which the port and the metadata are
 // the first and those of tunnels the last, then 16 registers of 4.
 const (
-	atMetadata = 4
-	slotBytes  = 235
-	fieldBytes = slotBytes + 16*4
+	atMetadata   = 4
+	atTransport  = 78 // ports, types and codes of all protocols
+	endTransport = 94
+	slotBytes    = 235
+	fieldBytes   = slotBytes + 16*4
 )
 
 // spot is where a field's bytes are in a Frame.

@@ -1,6 +1,10 @@
 package forward
 
-import "testing"
+import (
+	"testing"
+
+	"ovsmesh/openflow/flow"
+)
 
 // TestSlots holds the fields to fill their part of a Frame exactly.
 func TestSlots(t *testing.T) {
@@ -15,6 +19,11 @@ func TestSlots(t *testing.T) {
 			t.Errorf("field %#x has no name of its own", s.name)
 		}
 		names[s.texts] = true
+	}
+	first, _ := locate(flow.TCPSrc.Field())
+	last, width := locate(flow.ICMPv6Code.Field())
+	if first != atTransport || last+width != endTransport {
+		t.Errorf("the transport's fields are from %d to %d", first, last+width)
 	}
 	if sum != slotBytes {
 		t.Errorf("fields are %d bytes, not %d", sum, slotBytes)

@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 
@@ -115,12 +116,11 @@ func (f *Frame) ipv4(b []byte) {
 	switch fragment := be16(b[6:]); {
 	case fragment&0x1fff != 0:
 		f.set(flow.IPFrag, fragLater)
+		return
 	case fragment&0x2000 != 0:
 		f.set(flow.IPFrag, fragFirst)
-		f.tcpFlags(b[9], b[header:total])
-	default:
-		f.transport(b[9], b[header:total])
 	}
+	f.transport(b[9], b[header:total])
 }
 
 func (f *Frame) ipv6(b []byte) {
@@ -138,17 +138,14 @@ func (f *Frame) ipv6(b []byte) {
 	f.set(flow.IPTTL, string(b[7:8]))
 	x := extensions(b[6], b[40:40+length])
 	f.set(flow.IPProto, string([]byte{x.proto}))
-	if x.fragment != "" {
-		f.set(flow.IPFrag, x.fragment)
-		f.tcpFlags(x.proto, x.rest)
-	} else if x.whole {
+	f.set(flow.IPFrag, cmp.Or(x.fragment, "\x00"))
+	if x.whole {
 		f.transport(x.proto, x.rest)
 	}
 }
 
-// Values of flow.IPFrag. A switch takes the transport's ports and types of all
-// fragments for zero, also of the first one, which has them ("set-frags normal"
-// of ovs-ofctl(8)); the flags of TCP it still sees there.
+// Values of flow.IPFrag. The first fragment has the fields of the transport, but
+// for how flows see them: see Frame.hideTransport.
 const (
 	fragFirst = "\x01"
 	fragLater = "\x03"
@@ -158,7 +155,7 @@ const (
 type extended struct {
 	proto    byte
 	rest     []byte // from the transport's header on
-	whole    bool   // no extension header is cut off
+	whole    bool   // that header is here: no other is cut off, and the packet no later fragment
 	fragment string // flow.IPFrag; "" for none
 }
 
@@ -181,7 +178,7 @@ func extensions(proto byte, b []byte) extended {
 			return extended{proto, nil, false, frag}
 		case proto == fragment:
 			if frag = fragFirst; be16(b[2:])&^7 != 0 {
-				return extended{b[0], nil, true, fragLater}
+				return extended{b[0], nil, false, fragLater}
 			}
 			if be16(b[2:]) == 0 {
 				frag = "" // alone: no fragment
@@ -209,7 +206,9 @@ func (f *Frame) transport(proto byte, b []byte) {
 	switch ipv6 := f.etherType() == etherIPv6; {
 	case proto == protoTCP:
 		ports(flow.TCPSrc, flow.TCPDst, 20)
-		f.tcpFlags(proto, b)
+		if len(b) >= 20 {
+			f.set(flow.TCPFlags, string([]byte{b[12] & 0x0f, b[13]}))
+		}
 	case proto == protoUDP:
 		ports(flow.UDPSrc, flow.UDPDst, 8)
 	case proto == protoSCTP:
@@ -223,12 +222,6 @@ func (f *Frame) transport(proto byte, b []byte) {
 		if (b[0] == 135 || b[0] == 136) && b[1] == 0 && len(b) >= 24 {
 			f.neighbor(b)
 		}
-	}
-}
-
-func (f *Frame) tcpFlags(proto byte, b []byte) {
-	if proto == protoTCP && len(b) >= 20 {
-		f.set(flow.TCPFlags, string([]byte{b[12] & 0x0f, b[13]}))
 	}
 }
 

@@ -66,8 +66,10 @@ func (b *Bridge) lookup(id uint8, port uint32, f *Frame) (hit, also *flow.Flow, 
 	}
 	in := [4]byte(f.fields[:4])
 	copy(f.fields[:4], be32(port))
+	transport := f.hideTransport()
 	r := t.find(f)
 	copy(f.fields[:4], in[:])
+	copy(f.fields[atTransport:], transport)
 	if r.clash != nil {
 		err := fmt.Errorf("meets both %s and %s", r.hit, r.clash)
 		if b.strict {
@@ -88,6 +90,20 @@ const maxUnsure = 8
 
 func be32(v uint32) string {
 	return string([]byte{byte(v >> 24), byte(v >> 16), byte(v >> 8), byte(v)})
+}
+
+// hideTransport takes from a fragment what a switch does not let its flows see,
+// the ports or type and code of the transport, and returns it: flows take them for
+// zero, also of the first fragment, which has them ("set-frags normal" of
+// ovs-ofctl(8)). Actions see them, and flows the flags of TCP.
+func (f *Frame) hideTransport() string {
+	if f.Get(flow.IPFrag) == "\x00" {
+		return ""
+	}
+	hidden := f.fields[atTransport:endTransport]
+	was := string(hidden)
+	clear(hidden)
+	return was
 }
 
 func (t *table) find(f *Frame) found {

@@ -29,9 +29,7 @@ func (g *Gate) act(f *flow.Flow, r *reading, from origin, entered bool) {
 		case flow.WriteMetadata:
 			write = a
 		case flow.SetField:
-			if a.Field.Class == basicClass { // others say how a packet of a tunnel is to look
-				followed = d.set(a.Field.ID, a.Value, a.Mask)
-			}
+			followed = d.set(a.Field, a.Value, a.Mask)
 		case flow.Move:
 			followed = d.move(a)
 		case flow.PushMPLS:
@@ -49,10 +47,19 @@ func (g *Gate) act(f *flow.Flow, r *reading, from origin, entered bool) {
 	}
 }
 
-// set notes a field of the basic class that is set. It reports false where that
-// can't be followed.
-func (d *doing) set(id uint8, value, mask string) bool {
-	switch flow.Name(basicClass)<<8 | flow.Name(id) {
+// outside reports whether a field says how a packet of a tunnel is to look,
+// whatever is in it.
+func outside(f flow.Field) bool {
+	return f == flow.TunSrc.Field() || f == flow.TunDst.Field() || f == flow.TunIPv6Src.Field() || f == flow.TunIPv6Dst.Field()
+}
+
+// set notes a field that is set. It reports false where that can't be followed:
+// fields of other classes may be others of the basic class by another number.
+func (d *doing) set(f flow.Field, value, mask string) bool {
+	if f.Class != basicClass {
+		return outside(f)
+	}
+	switch flow.Name(basicClass)<<8 | flow.Name(f.ID) {
 	case flow.TunnelID:
 		d.key, d.keyed = number(value), mask == ""
 	case flow.MPLSLabel:
@@ -66,6 +73,9 @@ func (d *doing) set(id uint8, value, mask string) bool {
 }
 
 func (d *doing) move(a flow.Move) bool {
+	if f := a.Dst.Field.Field(); f.Class != basicClass {
+		return outside(f)
+	}
 	switch a.Dst.Field {
 	case flow.TunnelID:
 		d.keyed = false
