@@ -102,6 +102,7 @@ func New(cfg Config) (*Controller, error) {
 	c.switches = openflow.NewServer(openflow.Config{Log: cfg.Log.Named("openflow")})
 	c.database = ovsdb.NewServer(ovsdb.Config{Log: cfg.Log.Named("ovsdb"), Handle: c.serveHost})
 	c.metrics = newMetrics(c)
+	c.metrics.connections(c.database, c.switches.Counters())
 	c.env = &environment{
 		log: cfg.Log, hub: h, events: h.told.events, history: newHistory(historyKept), switches: c.switches, metrics: c.metrics,
 		sweepEvery: cmp.Or(cfg.SweepEvery, sweepEvery), owner: cfg.Store.UUID(), advertise: cfg.Advertise, port: addr.AddrPort().Port(),

@@ -303,6 +303,7 @@ func (h *host) reconcile(ctx context.Context) {
 	h.waiting = false
 	h.takeMail()
 	if h.att == nil {
+		h.takeSwitches() // a bridge comes and goes without its host's database
 		h.republish()
 		return
 	}

@@ -141,10 +141,11 @@ func (s *hostStatus) network(name string) (n networkStatus, told, connected bool
 }
 
 // republish tells what has changed since the last time. Of a host that is not
-// connected there is nothing to tell: whoever wants to know draws up its
-// tunnels from what is wanted, see untold.
+// connected there is nothing to tell but whether its bridges are: whoever wants
+// to know draws up its tunnels from what is wanted, see untold.
 func (h *host) republish() {
 	if h.att == nil {
+		h.republishBridges()
 		return
 	}
 	var fresh map[string]networkStatus
@@ -157,10 +158,7 @@ func (h *host) republish() {
 		}
 		clear(h.status.touched)
 	}
-	bridges := make(map[string]api.TopologyBridge, len(h.bridges))
-	for name, b := range h.bridges {
-		bridges[name] = h.bridgeStatus(b)
-	}
+	bridges := h.bridgesNow()
 	followed := len(fresh) == 0 || h.env.events.followed()
 	news := h.news(fresh, bridges, followed)
 	h.status.mu.Lock()
@@ -178,6 +176,24 @@ func (h *host) republish() {
 	} else {
 		h.status.setApplied(h.seen)
 	}
+}
+
+// republishBridges is republish for a host that is not connected.
+func (h *host) republishBridges() {
+	bridges := h.bridgesNow()
+	news := h.news(nil, bridges, false)
+	h.status.mu.Lock()
+	h.status.bridges = bridges
+	h.status.mu.Unlock()
+	h.status.tell(news...)
+}
+
+func (h *host) bridgesNow() map[string]api.TopologyBridge {
+	bridges := make(map[string]api.TopologyBridge, len(h.bridges))
+	for name, b := range h.bridges {
+		bridges[name] = h.bridgeStatus(b)
+	}
+	return bridges
 }
 
 // unfinished says what is still to be done on the host, "" if nothing is.
