@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"ovsmesh/openflow/flow"
@@ -50,7 +51,9 @@ func (e *LineError) Unwrap() error { return e.Err }
 // Bad lines don't keep the others from being read: the error joins a LineError
 // for each of the first, and the dump has the rest. What r says against reading
 // is an error too, as is a file that ends within a line, and one with nothing
-// in it: ovs-ofctl prints nothing where it fails.
+// in it: ovs-ofctl prints nothing where it fails. A dump says nowhere how many
+// flows it has; where what ovs-ofctl dump-aggregate prints follows it, fewer
+// flows than that counts are an error.
 func ReadDump(r io.Reader, file string, names flow.Names) (*Dump, error) {
 	d := &Dump{}
 	var errs []error
@@ -85,6 +88,13 @@ func ReadDump(r io.Reader, file string, names flow.Names) (*Dump, error) {
 		if text == "" || text[0] == '#' {
 			continue
 		}
+		if count, ok := aggregateLine(text); ok {
+			if here := len(d.Flows) + bad; here < count {
+				d.Cut = true
+				fail(in.number, fmt.Errorf("the switch counts %d flows, and before this line there are %d: the dump has been cut", count, here))
+			}
+			continue
+		}
 		f, err := flow.ParseNamed(text, names)
 		if err != nil {
 			fail(in.number, errors.Unwrap(err))
@@ -117,6 +127,18 @@ func replyLine(line string) (old, ok bool) {
 		return !strings.Contains(rest, "(OF1."), ok
 	}
 	return false, false
+}
+
+// aggregateLine reports how many flows the switch holds, where a line is what
+// ovs-ofctl dump-aggregate prints.
+func aggregateLine(line string) (count int, ok bool) {
+	kind, rest, _ := strings.Cut(line, " reply ")
+	if kind != "NXST_AGGREGATE" && kind != "OFPST_AGGREGATE" {
+		return 0, false
+	}
+	_, number, _ := strings.Cut(rest, "flow_count=")
+	count, err := strconv.Atoi(number)
+	return count, err == nil
 }
 
 // oldWords reports whether actions are in words that OpenFlow 1.0 alone has, and

@@ -145,6 +145,13 @@ func TestDumpRoundTrip(t *testing.T) {
 		flows := read(t, plain, flow.Names{}).Flows
 		compare(t, version, sortedLines(plain), texts(flows))
 
+		count := s.OFCtl("-O", version, "dump-aggregate", socket)
+		read(t, plain+"\n"+count, flow.Names{})
+		_, rest, _ := strings.Cut(plain, "\n")
+		if d, err := ofctl.ReadDump(strings.NewReader(rest+"\n"+count+"\n"), "f", flow.Names{}); err == nil || !d.Cut {
+			t.Errorf("%s: a dump that lacks a flow of those that the switch counts is taken for whole: %s", version, count)
+		}
+
 		same := func(form string, args ...string) {
 			t.Helper()
 			d := read(t, s.OFCtl(append(args, "-O", version, "dump-flows", socket)...), flow.Names{Port: portNames, Table: tableNames})

@@ -37,6 +37,12 @@ func TestReadDumpNamesWhatIsWrong(t *testing.T) {
 		{"names that nobody knows", " table=1,in_port=p1 actions=drop\n", 0, []string{`xen1.flows:1: in_port=p1: "p1" is not a port`}},
 		{"a line without an end", " actions=drop\n" + long + " priority=2 actions=drop\n", 2, []string{"xen1.flows:2: longer than 1048576 bytes"}},
 		{"nothing right", many, 0, []string{"xen1.flows:1: no actions=", "xen1.flows:20: no actions=", "xen1.flows: 10 more lines that can't be read"}},
+		{"as many as the switch counts", " actions=drop\nOFPST_AGGREGATE reply (OF1.3) (xid=0x2): packet_count=0 byte_count=0 flow_count=1\n", 1, nil},
+		{"cut at the end of a line", " actions=drop\nNXST_AGGREGATE reply (xid=0x4): packet_count=0 byte_count=0 flow_count=3\n", 1,
+			[]string{"xen1.flows:2: the switch counts 3 flows, and before this line there are 1: the dump has been cut"}},
+		{"a bad line is a flow too", " actions=drop\n priority=x actions=drop\nNXST_AGGREGATE reply (xid=0x4): packet_count=0 byte_count=0 flow_count=2\n", 1,
+			[]string{"xen1.flows:2: priority=x"}},
+		{"a count cut off", " actions=drop\nNXST_AGGREGATE reply (xid=0x4): packet_count=0 byte_count=0 flow_cou\n", 1, []string{"xen1.flows:2: no actions="}},
 		{"Windows", "OFPST_FLOW reply (OF1.3) (xid=0x2):\r\n priority=1 actions=output:2\r\n", 1, nil},
 		{"bytes", " actions=drop\x00\n", 0, []string{"xen1.flows:1: unknown action"}},
 	} {
