@@ -87,21 +87,9 @@ func auditTunnel(network, bridge string, t plan.Tunnel) audit.Tunnel {
 
 // settings compares a bridge's settings, and those of our controller on it.
 func (l *hostLook) settings(h *host, db *schema.DB, b *bridge) {
-	want, got := plan.Settings(db, b.name)
+	want, got := plan.Settings(db, b.name, h.env.owner, h.target())
 	if want == nil || !b.wanted() {
 		return // it is not there, or being given back
-	}
-	target := h.target()
-	want["controller"] = target
-	for _, id := range db.BridgeByName(b.name).Controllers {
-		c := db.Controllers[id]
-		if c == nil || c.ExternalIDs[schema.KeyOwner] != h.env.owner && c.Target != target {
-			continue
-		}
-		got["controller"] = c.Target
-		if db.Has("Controller", "connection_mode") {
-			want["connection_mode"], got["connection_mode"] = "out-of-band", c.ConnectionMode
-		}
 	}
 	l.findings = append(l.findings, audit.Settings(l.host, b.name, want, got)...)
 }

@@ -40,8 +40,12 @@ type bridge struct {
 	dirty     map[uint32]struct{}            // network IDs whose flows may be off
 	virgin    bool                           // the switch held none of our flows when they were read
 	keeps     bool                           // the store keeps flows of others that must go back
+	touched   *openflow.Session              // the one over which the switch has been told to redial soon
 	guarded   guarded
 	drift     drift
+	contests  contests
+
+	established bool // it has been ours since it was wanted: what is off is somebody else's doing
 
 	stage     stage
 	releaseBy time.Time // until when an unwanted bridge waits for its session
@@ -174,6 +178,20 @@ func (h *host) owned(r *schema.Bridge) bool {
 // taken reports whether a bridge is wholly ours and forwards by our flows alone.
 func (h *host) taken(r *schema.Bridge) bool { return plan.Taken(r, h.env.owner) }
 
+// conceded reports whether a bridge is ours save for its fail_mode, which stays as
+// somebody else wants it for the moment: its flows must be right all the more.
+func (h *host) conceded(b *bridge, r *schema.Bridge) bool {
+	return b.stage == stageOurs && h.owned(r) && !h.taken(r) && b.contests.leaves("fail_mode", time.Now())
+}
+
+// standalone reports whether the switch puts a flow of its own under ours, which
+// forwards by NORMAL; see plan.Taken. It also does where somebody has changed
+// fail_mode and that has not been put right yet.
+func (h *host) standalone(b *bridge) bool {
+	r := h.att.db.BridgeByName(b.name)
+	return b.takes() || r != nil && r.FailMode != "secure"
+}
+
 // dirtyTunnels notes that the tunnels of a bridge's networks may be off, those
 // that they share too.
 func (h *host) dirtyTunnels(b *bridge) {
@@ -203,6 +221,10 @@ func (h *host) surveyBridges() {
 		if r != nil && r.FailMode != b.failMode {
 			b.failMode = r.FailMode
 			b.synced = false
+			b.drift.settled = nil // the switch drops all flows
+			if b.established && !h.settling.active() {
+				b.drift.flushed = time.Now().Add(settleLimit) // nobody tells when
+			}
 		}
 		if b.wanted() {
 			b.releaseBy = time.Time{}
@@ -211,8 +233,11 @@ func (h *host) surveyBridges() {
 		}
 		switch {
 		case !b.wanted():
+			b.established = false
+			h.dropContests(b)
+		case h.conceded(b, r):
 		case h.taken(r) && b.stage != stageOurs:
-			b.stage = stageOurs
+			b.stage, b.established = stageOurs, true
 			b.synced = false  // a change of fail_mode has dropped all flows
 			h.dirtyTunnels(b) // which may have been held back
 		case h.taken(r):
@@ -255,6 +280,7 @@ func (h *host) dropBridge(b *bridge) {
 	if b.sess != nil {
 		b.sess.Close()
 	}
+	h.dropContests(b)
 	delete(h.bridges, b.name)
 	h.status.dropBridge(b.name)
 	h.health.drops(b.name)

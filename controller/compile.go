@@ -71,7 +71,7 @@ func (h *host) difference(b *bridge, id uint32) (difference, bool, error) {
 
 // base returns what a bridge has beside its networks.
 func (h *host) base(b *bridge) pipeline.Bridge {
-	base := pipeline.Bridge{Learning: len(b.learning) > 0 && !b.crowded(), Taken: b.takes()}
+	base := pipeline.Bridge{Learning: len(b.learning) > 0 && !b.crowded(), Taken: h.standalone(b)}
 	r := h.att.db.BridgeByName(b.name)
 	if r == nil {
 		return base
@@ -88,7 +88,7 @@ func (h *host) base(b *bridge) pipeline.Bridge {
 			case i == nil || i.OFPort <= 0:
 			case owner == h.env.owner && topology.IsCarrier(p.ExternalIDs[schema.KeyNetwork]):
 				base.Carriers = append(base.Carriers, uint32(i.OFPort))
-			case base.Taken && owner == "" && h.vifs[i.Name] == "":
+			case b.takes() && owner == "" && h.vifs[i.Name] == "":
 				base.Host = append(base.Host, hostPort(i.OFPort))
 			}
 		}

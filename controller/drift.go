@@ -41,6 +41,7 @@ type drift struct {
 	push    bool              // and does
 	settled *openflow.Session // the one over which all was in line, as far as is known
 	sweeps  int               // since the switch was read back
+	flushed time.Time         // until when what its flows lack is put down to the switch itself: it drops them all when somebody changes fail_mode
 
 	sent    []wire.Mod // of the last bundle, until it is known what happened before it
 	bundles int        // sent since the last look at what was told
@@ -181,6 +182,7 @@ func (h *host) resume(b *bridge) {
 // forgive does so for all fights at once, because somebody who has ended them
 // says so. It reports whether there were any.
 func (h *host) forgive() bool {
+	now := time.Now()
 	any := len(h.rows.fights.held) > 0
 	h.rows.fights.forgive()
 	h.resumeRows()
@@ -188,6 +190,7 @@ func (h *host) forgive() bool {
 		any = any || len(b.drift.fights.held) > 0
 		b.drift.fights.forgive()
 		h.resume(b)
+		any = b.contests.forgive(now) || any
 	}
 	return any
 }

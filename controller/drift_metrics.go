@@ -15,7 +15,10 @@ func (m *metrics) driftCounters(c *openflow.Counters) {
 		Name: "ovsmesh_drift_repaired_total", Help: "Of these, the ones that were mended.",
 	})
 	m.driftLeft = prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "ovsmesh_drift_left_total", Help: "Times that a flow was left to another program, which changes it again and again.",
+		Name: "ovsmesh_drift_left_total", Help: "Times that a flow, or the tunnel ports of a network, were left to another program, which changes them again and again.",
+	})
+	m.contested = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "ovsmesh_drift_contested", Help: "Settings of bridges that another program changes again and again, and that are put right less often therefore.",
 	})
 	updates := prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "ovsmesh_openflow_updates_total", Help: "Changes of flows by others, of foreign ones too, that switches have told.",
@@ -23,5 +26,5 @@ func (m *metrics) driftCounters(c *openflow.Counters) {
 	pauses := prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "ovsmesh_openflow_pauses_total", Help: "Times that a switch had more such changes to tell than was taken, and was read back.",
 	}, func() float64 { return float64(c.FlowPauses.Load()) })
-	m.registry.MustRegister(m.drift, m.driftRepaired, m.driftLeft, updates, pauses)
+	m.registry.MustRegister(m.drift, m.driftRepaired, m.driftLeft, m.contested, updates, pauses)
 }

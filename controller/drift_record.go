@@ -56,10 +56,13 @@ func (o *open) again(s span) {
 
 // found records that others have changed flows of a network: d.want is what was
 // there, d.have what there is now, keys what differs, and foreign what others
-// have put in its place. What others change again and again is left to them from
+// have put in its place. What the switch itself has dropped is left out. What others change again and again is left to them from
 // now on.
 func (h *host) found(b *bridge, id uint32, d difference, keys []flow.Key, foreign map[flow.Key]flow.Flow, by string) {
 	now := time.Now()
+	if now.Before(b.drift.flushed) {
+		return
+	}
 	fate := make(map[flow.Key]int, len(keys))
 	var given []*fight
 	for _, k := range keys {

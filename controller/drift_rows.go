@@ -2,6 +2,7 @@ package controller
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -184,19 +185,14 @@ func (h *host) tunnelFindings(name string) []audit.Finding {
 	return slices.DeleteFunc(audit.Tunnels(h.name, want, got), func(f audit.Finding) bool { return f.Kind == audit.TunnelError })
 }
 
-// settingFindings compares a bridge's settings with those that are wanted.
+// settingFindings compares a bridge's settings with those that are wanted, save
+// those that somebody insists on: these have a tale of their own.
 func (h *host) settingFindings(name string) []audit.Finding {
 	db := h.att.db
-	r := db.BridgeByName(name)
-	if r == nil {
-		return nil
-	}
-	want, got := plan.Settings(db, name)
-	want["controller"] = h.target()
-	for _, id := range r.Controllers {
-		if c := db.Controllers[id]; c != nil && (c.Target == h.target() || got["controller"] == "") {
-			got["controller"] = c.Target
-		}
+	want, got := plan.Settings(db, name, h.env.owner, h.target())
+	if b := h.bridges[name]; b != nil && len(b.contests) > 0 {
+		now := time.Now()
+		maps.DeleteFunc(want, func(k, _ string) bool { return b.contests.insists(plan.SettingOf(k), now) })
 	}
 	return audit.Settings(h.name, name, want, got)
 }

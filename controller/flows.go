@@ -114,7 +114,7 @@ func (h *host) syncBridge(ctx context.Context, b *bridge) (int, error) {
 	}
 	b.settle()
 	if len(mods) > 0 {
-		h.log.Info("flows", zap.String("bridge", b.name), zap.Int("mods", len(mods)), zap.Int("installed", b.count()))
+		h.log.Log(h.workLevel(), "flows", zap.String("bridge", b.name), zap.Int("mods", len(mods)), zap.Int("installed", b.count()))
 	}
 	return len(mods), nil
 }

@@ -70,6 +70,7 @@ type host struct {
 	leaveBy    time.Time           // until when a leaver waits for its host
 	watchers   sync.WaitGroup      // one goroutine a switch session, see watch
 	lastLocked bool
+	writes     bool // the last look might write, as against one that only took news
 	gate       gate
 	rows       rowDrift
 	did        *deeds // since a repair began; nil: nobody asks
@@ -208,45 +209,45 @@ func (h *host) run(ctx context.Context) {
 	}
 }
 
-// wait returns how long the loop may sleep when nothing happens.
+// wait returns how long the loop may sleep when nothing happens. While nothing may
+// be written nothing falls due either: it is news that the loop waits for.
 func (h *host) wait() time.Duration {
 	d := time.Hour
-	if left := h.settling.left(); left > 0 {
-		d = min(d, left)
-	}
-	if left := h.settling.untold(); left > 0 && len(h.status.touched) > 0 {
-		d = min(d, left)
-	}
-	if h.waiting {
-		d = min(d, max(h.pacing.left(), time.Millisecond))
-	}
-	if left := h.retry.left(); left > 0 {
-		d = min(d, left)
-	}
-	if h.att != nil {
-		d = min(d, max(time.Until(h.nextSweep), time.Millisecond))
-	}
-	for _, g := range []*grace{&h.routes, &h.bfd} {
-		if left := g.left(); left > 0 {
+	by := func(left time.Duration) {
+		if left > 0 {
 			d = min(d, left)
-		}
-	}
-	if left := h.rows.fights.left(time.Now()); left > 0 {
-		d = min(d, left)
-	}
-	for _, b := range h.bridges {
-		if left := b.retry.left(); left > 0 {
-			d = min(d, left)
-		}
-		if left := b.drift.fights.left(time.Now()); left > 0 {
-			d = min(d, left)
-		}
-		if !b.releaseBy.IsZero() {
-			d = min(d, max(time.Until(b.releaseBy), time.Millisecond))
 		}
 	}
 	if h.leaver && h.att == nil {
-		d = min(d, max(time.Until(h.leaveBy), time.Millisecond))
+		by(max(time.Until(h.leaveBy), time.Millisecond))
+	}
+	if !h.writes {
+		return d
+	}
+	now := time.Now()
+	by(h.settling.left())
+	if len(h.status.touched) > 0 {
+		by(h.settling.untold())
+	}
+	if h.waiting {
+		by(max(h.pacing.left(), time.Millisecond))
+	}
+	by(h.retry.left())
+	by(max(h.nextSweep.Sub(now), time.Millisecond))
+	by(h.routes.left())
+	by(h.bfd.left())
+	by(h.rows.fights.left(now))
+	planned := h.writable() && h.retry.ready() // or it is for that that the next plan waits
+	for _, b := range h.bridges {
+		if b.sess != nil {
+			by(b.retry.left())
+		} else if planned && !b.releaseBy.IsZero() {
+			by(max(b.releaseBy.Sub(now), time.Millisecond))
+		}
+		by(b.drift.fights.left(now))
+		if planned {
+			by(b.contests.wait(now))
+		}
 	}
 	return d
 }
@@ -289,7 +290,7 @@ func (h *host) detach(why string) {
 	}
 	h.log.Info("host disconnected", zap.String("reason", why))
 	close(h.att.released)
-	h.att = nil
+	h.att, h.writes = nil, false
 	h.mail.setAway(true)
 	h.status.disconnect(why)
 	h.health.went(why)
@@ -300,7 +301,7 @@ func (h *host) detach(why string) {
 // once, write at most one transaction and one bundle a bridge.
 func (h *host) reconcile(ctx context.Context) {
 	start := time.Now()
-	h.waiting = false
+	h.waiting, h.writes = false, false
 	h.takeMail()
 	if h.att == nil {
 		h.takeSwitches() // a bridge comes and goes without its host's database
@@ -323,6 +324,7 @@ func (h *host) reconcile(ctx context.Context) {
 		h.status.setWaiting("the lock \"ovsmesh\" of this host's database, which another controller holds: it alone writes")
 		return
 	}
+	h.writes = true
 	h.clearMark(ctx)
 	if h.sweep() {
 		h.retryTunnels(ctx)

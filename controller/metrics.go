@@ -23,6 +23,7 @@ type metrics struct {
 	drift             *prometheus.CounterVec
 	driftRepaired     prometheus.Counter
 	driftLeft         prometheus.Counter
+	contested         prometheus.Gauge
 }
 
 func newMetrics(c *Controller) *metrics {

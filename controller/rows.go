@@ -116,7 +116,10 @@ func (h *host) plan() (plan.Plan, look) {
 }
 
 func (h *host) wantBridge(b *bridge) plan.Bridge {
-	w := plan.Bridge{Name: b.name, Target: h.target(), Hold: h.held(b), Take: b.takes(), Normal: len(b.learning) > 0}
+	w := plan.Bridge{
+		Name: b.name, Target: h.target(), Hold: h.held(b), Take: b.takes(), Normal: len(b.learning) > 0,
+		Leave: b.contests.left(time.Now()),
+	}
 	for _, name := range b.nets {
 		on := h.on[name]
 		if on == nil {
@@ -236,17 +239,19 @@ func shrinks(p plan.Plan) bool {
 // only if it is refused as a whole, group by group, so that one that can't be done holds up no other.
 func (h *host) transact(ctx context.Context, p plan.Plan, l look) bool {
 	errs := map[string][]string{}
+	refusedBridges := map[string]bool{}
 	for _, pr := range p.Problems {
 		errs[pr.Network] = append(errs[pr.Network], pr.Text)
 	}
 	h.bridgeProblems(p.Problems)
+	h.contested(p.Settings)
 	batches := p.Batches(h.att.db)
 	h.pacing.since = time.Time{}
 	if len(batches) > 0 {
 		h.status.setWaiting("its database to take a transaction")
 		h.pacing.start()
 		steps := p.Steps()
-		h.log.Info("rows", zap.Int("steps", len(steps)), zap.Strings("first", steps[:min(len(steps), stepsLogged)]))
+		h.log.Log(h.workLevel(), "rows", zap.Int("steps", len(steps)), zap.Strings("first", steps[:min(len(steps), stepsLogged)]))
 		sent, err := h.sendAll(ctx, batches)
 		if err == nil {
 			h.did.rows(steps)
@@ -258,6 +263,7 @@ func (h *host) transact(ctx context.Context, p plan.Plan, l look) bool {
 				if refused(e) {
 					h.log.Warn("rows refused", zap.String("bridge", g.Bridge), zap.String("network", g.Network), zap.Error(e))
 					errs[g.Network] = append(errs[g.Network], e.Error())
+					refusedBridges[g.Bridge] = refusedBridges[g.Bridge] || g.Network == ""
 					h.retry.fail()
 				} else if e != nil {
 					err = e
@@ -281,6 +287,7 @@ func (h *host) transact(ctx context.Context, p plan.Plan, l look) bool {
 		}
 	}
 	h.noteErrors(l, errs)
+	h.putRight(p.Settings, refusedBridges)
 	if len(batches) > 0 {
 		h.rows.ours = true
 		err := h.takeRows(ctx)
@@ -304,8 +311,8 @@ func (h *host) transact(ctx context.Context, p plan.Plan, l look) bool {
 		h.routes.start()
 		h.bfd.start()
 		h.settling.start(h.att.db.Open.NextCfg)
-		h.observe()
 		h.surveyBridges()
+		h.observe()
 	}
 	h.rowsMended(l, errs)
 	if h.retry.ready() {

@@ -255,6 +255,9 @@ func (h *host) bridgeStatus(b *bridge) api.TopologyBridge {
 	default:
 		t.Error = b.complaint(nil)
 	}
+	if text := b.contestText(); text != "" {
+		t.Error = strings.Join(append(one(t.Error), text), "; ")
+	}
 	return t
 }
 
@@ -283,6 +286,10 @@ func (h *host) networkStatus(on *topology.OnHost) networkStatus {
 	}
 	if b := h.bridges[on.Bridge]; b != nil {
 		if text := b.complaint(&on.Net.ID); text != "" {
+			n.inSync = false
+			n.problems = append(n.problems, text)
+		}
+		if text := b.contestText(); text != "" {
 			n.inSync = false
 			n.problems = append(n.problems, text)
 		}

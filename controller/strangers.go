@@ -44,11 +44,15 @@ func (h *host) afterReadBack(ctx context.Context, b *bridge) error {
 		return nil
 	}
 	b.virgin = false
+	if b.touched == b.sess {
+		return nil
+	}
 	// A bridge that is configured once while its controller is connected
 	// redials every 1 to 1.5 s from then on, else only every 8 s.
 	if err := h.send(ctx, plan.Touch(h.att.db, b.name, h.env.clockText())...); err != nil {
 		return err
 	}
+	b.touched = b.sess
 	return h.takeRows(ctx)
 }
 

@@ -67,7 +67,7 @@ func (s *verifySide) look(h *host, on *topology.OnHost, got bool) {
 	}
 	s.network = h.guardedNetwork(b, on, want, false)
 	s.network.Flows = want
-	s.base = pipeline.Bridge{Learning: len(b.learning) > 0 && !b.crowded(), Taken: b.takes()}
+	s.base = pipeline.Bridge{Learning: len(b.learning) > 0 && !b.crowded(), Taken: h.standalone(b)}
 	for _, p := range s.bridge.Ports {
 		if p.Tunnel.KeyFlow {
 			s.base.Carriers = append(s.base.Carriers, p.OFPort)

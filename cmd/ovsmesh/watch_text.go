@@ -26,7 +26,7 @@ func eventText(e api.Event) string {
 	case api.EventProblem:
 		what = strings.Join(strings.Fields(e.Host+" "+e.Network+" "+e.Bridge), " ") + ": problem " + e.State
 	case api.EventDrift:
-		what = strings.Join(strings.Fields(e.Host+" "+e.Network+" "+e.Bridge), " ") + ": changed by another program, " + driftText(e.State)
+		what = strings.Join(strings.Fields(e.Host+" "+e.Network+" "+e.Bridge), " ") + ": " + driftText(e.State)
 	case api.EventHealth:
 		what = e.Host + " is " + e.State
 	case api.EventReset:
@@ -44,10 +44,15 @@ func eventText(e api.Event) string {
 }
 
 func driftText(state string) string {
-	if state == api.EventRepaired {
-		return "and mended"
+	switch state {
+	case api.EventRepaired:
+		return "changed by another program, and mended"
+	case api.EventContested:
+		return "changed by another program again and again, and mended less often from now on"
+	case api.EventSettled:
+		return "no longer changed by another program"
 	}
-	return "and left as it is"
+	return "changed by another program, and left as it is"
 }
 
 func changeText(e api.Event) string {

@@ -32,7 +32,10 @@ const (
 	EventProblem = "problem"
 	// EventDrift: somebody else has changed Count rows or flows of ours; Error says
 	// what. They are as wanted again (repaired), or are left as they are for a
-	// while, because that has happened again and again (left-alone).
+	// while, because that has happened again and again (left-alone). A setting of
+	// a bridge with which that happens is put right all the same, but less often
+	// (contested), until nobody does it any longer (settled; Count is how often it
+	// was put right).
 	EventDrift = "drift"
 	// EventHealth: a host that is connected has become stuck, or unreachable, or
 	// answers again (ok). Error says why.
@@ -57,6 +60,8 @@ const (
 	EventGone         = "gone"
 	EventRepaired     = "repaired"
 	EventLeftAlone    = "left-alone"
+	EventContested    = "contested"
+	EventSettled      = "settled"
 )
 
 // Event is one thing that became true. Fields that say nothing are left out.

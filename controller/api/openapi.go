@@ -273,7 +273,7 @@ func words(field string) []string {
 	case "Event.state", "Event.was":
 		return slices.Concat([]string{TunnelUp, TunnelPending, TunnelDown, TunnelUnreachable},
 			[]string{EventConnected, EventDisconnected, EventReleased, EventJoined, EventLeft, EventRemoved},
-			[]string{EventInSync, EventSyncing, EventAppeared, EventGone, EventRepaired, EventLeftAlone},
+			[]string{EventInSync, EventSyncing, EventAppeared, EventGone, EventRepaired, EventLeftAlone, EventContested, EventSettled},
 			[]string{HealthOK, HealthStuck})
 	case "TopologyHost.health", "HostStatus.health":
 		return []string{HealthOK, HealthSlow, HealthStuck, HealthUnreachable, ""}

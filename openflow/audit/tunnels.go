@@ -1,6 +1,9 @@
 package audit
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Tunnel is a tunnel port, wanted or found.
 type Tunnel struct {
@@ -111,6 +114,15 @@ func settingEffect(key, bridge string) string {
 		return "a forged ARP request may run round the mesh of " + bridge
 	case "stp_enable", "rstp_enable":
 		return "spanning tree may block tunnels of " + bridge
+	case "bridge":
+		return "networks of " + bridge + " have no tunnels and no flows here"
+	case "external_ids:ovsmesh-owner":
+		return "this controller does not know " + bridge + " for its own"
+	case "external_ids:ovsmesh-saved":
+		return "what " + bridge + " was like before is not known when it is given back"
+	}
+	if port, ok := strings.CutPrefix(key, "VLANs of port "); ok {
+		return "frames may get from the host's own network on " + bridge + " to " + port + " and back"
 	}
 	return bridge + " may not behave as planned"
 }

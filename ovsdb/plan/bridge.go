@@ -52,6 +52,7 @@ func (d *differ) manage(b *schema.Bridge, w Bridge) {
 		delete(want, stp)
 		delete(want, rstp)
 	}
+	d.leave(w, got, want)
 	row, ms, steps := change(b, got, want)
 	before := b.ExternalIDs[schema.KeySaved]
 	if _, err := decodeSaved(before); err != nil {
@@ -61,10 +62,16 @@ func (d *differ) manage(b *schema.Bridge, w Bridge) {
 	if taken && !w.Hold {
 		marks[keyTaken] = "true"
 	}
+	for _, k := range slices.Sorted(maps.Keys(marks)) {
+		if v, now := marks[k], b.ExternalIDs[k]; v != now && d.leaves(w, settingMark+k, v, now) {
+			marks[k] = now
+		}
+	}
 	ids := patch("external_ids", b.ExternalIDs, marks)
-	if !d.ours(b.ExternalIDs) {
+	switch {
+	case marks[schema.KeyOwner] != b.ExternalIDs[schema.KeyOwner]:
 		g.Steps = append(g.Steps, "manage bridge "+b.Name)
-	} else if b.ExternalIDs[schema.KeySaved] != before {
+	case marks[schema.KeySaved] != b.ExternalIDs[schema.KeySaved]:
 		g.Steps = append(g.Steps, "remember the former settings of bridge "+b.Name)
 	}
 	switch marked := b.ExternalIDs[keyTaken]; {
@@ -83,17 +90,47 @@ func (d *differ) manage(b *schema.Bridge, w Bridge) {
 	if len(ms) > 0 {
 		g.Ops = append(g.Ops, mutate("Bridge", byUUID(b.UUID), ms...))
 	}
-	if taken && !w.Hold {
-		d.fenceVIFs(&g, b, w.Fence)
-	} else {
-		d.fenceVIFs(&g, b, nil)
+	if !taken || w.Hold {
+		w.Fence = nil
 	}
+	d.fenceVIFs(&g, b, w)
 	d.add(g)
 }
 
-// controller makes one Controller row ours and right; it returns how the
-// bridge's list of controllers changes.
+// controller makes one Controller row ours and right, unless it is to be left; it
+// returns how the bridge's list of controllers changes.
 func (d *differ) controller(g *Group, b *schema.Bridge, w Bridge) []ovsdb.Mutation {
+	var c Group
+	ms := d.rightController(&c, b, w)
+	if len(c.Steps) == 0 || d.leaves(w, settingController, w.Target, d.controllers(b)) {
+		return nil
+	}
+	g.Ops, g.Steps = append(g.Ops, c.Ops...), append(g.Steps, c.Steps...)
+	return ms
+}
+
+// controllers says in words which controllers a bridge has.
+func (d *differ) controllers(b *schema.Bridge) string {
+	var list []string
+	for _, id := range b.Controllers {
+		if c := d.db.Controllers[id]; c != nil {
+			text := c.Target
+			for _, more := range []string{c.ConnectionMode, c.Type} {
+				if more != "" {
+					text += " " + more
+				}
+			}
+			list = append(list, text)
+		}
+	}
+	if len(list) == 0 {
+		return "none"
+	}
+	slices.Sort(list)
+	return strings.Join(list, ", ")
+}
+
+func (d *differ) rightController(g *Group, b *schema.Bridge, w Bridge) []ovsdb.Mutation {
 	var own []*schema.Controller
 	for _, id := range slices.Sorted(slices.Values(b.Controllers)) {
 		if c := d.db.Controllers[id]; c != nil && (d.ours(c.ExternalIDs) || c.Target == w.Target) {
@@ -153,7 +190,7 @@ func (d *differ) controllerRow(w Bridge) ovsdb.Row {
 		"external_ids": textMap(map[string]string{schema.KeyOwner: d.owner}),
 	}
 	if d.db.Has("Controller", "connection_mode") {
-		row["connection_mode"] = "out-of-band"
+		row["connection_mode"] = outOfBand
 	}
 	if d.db.Has("Controller", "type") {
 		row["type"] = service
@@ -165,6 +202,9 @@ func (d *differ) controllerRow(w Bridge) ovsdb.Row {
 func (d *differ) create(w Bridge) {
 	if p := d.db.PortByName(w.Name); p != nil || d.db.InterfaceByName(w.Name) != nil {
 		d.problem(w.Name, "", "", "bridge %s can't be made: a port has its name", w.Name)
+		return
+	}
+	if d.leaves(w, settingBridge, present, missing) {
 		return
 	}
 	b := &schema.Bridge{Name: w.Name}

@@ -105,15 +105,15 @@ func fenceRow(got, want vlans) ovsdb.Row {
 // none are the VLANs of a port that has none of its own.
 func none() vlans { return vlans{tag: -1} }
 
-// fenceVIFs puts fences around the named VMs' ports of a bridge, and takes
+// fenceVIFs puts fences around the VMs' ports of a bridge that w names, and takes
 // those of others away. Nobody but us makes a trunk of VLAN 4095 alone, so
 // nothing needs to be remembered.
-func (d *differ) fenceVIFs(g *Group, b *schema.Bridge, names []string) {
+func (d *differ) fenceVIFs(g *Group, b *schema.Bridge, w Bridge) {
 	if !d.db.Has("Port", "trunks") {
 		return
 	}
-	named := make(map[string]bool, len(names))
-	for _, n := range names {
+	named := make(map[string]bool, len(w.Fence))
+	for _, n := range w.Fence {
 		named[n] = true
 	}
 	var off []*schema.Port
@@ -131,8 +131,13 @@ func (d *differ) fenceVIFs(g *Group, b *schema.Bridge, names []string) {
 	}
 	for _, p := range sorted(off, func(p *schema.Port) string { return p.Name }) {
 		want, step := none(), "let NORMAL reach port %s of bridge %s again"
+		texts := [2]string{"none", "trunks=4095"} // wanted, found
 		if named[p.Name] {
 			want, step = fenceOfVIF(), "keep NORMAL away from port %s of bridge %s"
+			texts[0], texts[1] = texts[1], texts[0]
+		}
+		if d.leaves(w, settingFence+p.Name, texts[0], texts[1]) {
+			continue
 		}
 		g.Ops = append(g.Ops, update("Port", byUUID(p.UUID), fenceRow(vlansOf(p), want)))
 		g.Steps = append(g.Steps, fmt.Sprintf(step, p.Name, b.Name))

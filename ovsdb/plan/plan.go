@@ -44,6 +44,10 @@ type Bridge struct {
 	// taken in another way, see Taken.
 	Take bool
 
+	// Leave names settings, as Setting.Name does, that are left as they are for
+	// now, though they are not as wanted.
+	Leave []string
+
 	// Normal says that NORMAL is to forward between its ports.
 	Normal bool
 
@@ -94,6 +98,9 @@ type Plan struct {
 	Groups   []Group
 	Problems []Problem
 
+	// Settings is what of bridges that are to be managed is not as wanted.
+	Settings []Setting
+
 	// Later names networks with tunnels that have to wait until this plan's
 	// deletions are carried out (cur_cfg): make another plan for them then.
 	// Open vSwitch refuses a port whose remote address and key a port has that
@@ -109,6 +116,15 @@ type Group struct {
 	Network string // "" in the group of a bridge
 	Ops     []ovsdb.Operation
 	Steps   []string // the same for people, one a change
+}
+
+// Setting is something of a managed bridge that is not as wanted: a column or a
+// key of one, its Controller, its presence, or the VLANs that fence a VM's port.
+type Setting struct {
+	Bridge    string
+	Name      string
+	Want, Got string // in words
+	Left      bool   // it stays so for now, see Bridge.Leave; otherwise the plan puts it right
 }
 
 // Problem is something wanted that is not done, and why.

@@ -61,7 +61,7 @@ func (d *differ) release(r Release) {
 	if len(ms) > 0 {
 		g.Ops = append(g.Ops, mutate("Bridge", byUUID(b.UUID), ms...))
 	}
-	d.fenceVIFs(&g, b, nil)
+	d.fenceVIFs(&g, b, Bridge{Name: b.Name})
 	d.add(g)
 }
 

@@ -25,6 +25,17 @@ const (
 	datapathID = "other_config:datapath-id"
 )
 
+// What else of a managed bridge may not be as wanted, see Setting.
+const (
+	settingController = "controller"
+	settingMode       = "connection_mode" // of the Controller; by itself only in Settings
+	outOfBand         = "out-of-band"
+	settingBridge     = "bridge"         // its presence
+	settingMark       = "external_ids:"  // and a key
+	settingFence      = "VLANs of port " // and its name
+	present, missing  = "present", "missing"
+)
+
 // settings are values by setting; "" is a column or key that is not set.
 type settings map[string]string
 
@@ -110,6 +121,23 @@ func fixedDPID(db *schema.DB, b *schema.Bridge, want, owner string) string {
 	return hex.EncodeToString(sum[:8])
 }
 
+// leaves notes that a setting of a bridge is not as wanted, and reports whether
+// it is to stay so for now.
+func (d *differ) leaves(w Bridge, name, want, got string) bool {
+	left := slices.Contains(w.Leave, name)
+	d.plan.Settings = append(d.plan.Settings, Setting{Bridge: w.Name, Name: name, Want: want, Got: got, Left: left})
+	return left
+}
+
+// leave takes those settings out of want that are to stay as they are for now.
+func (d *differ) leave(w Bridge, got, want settings) {
+	for _, k := range names() {
+		if v, wanted := want[k]; wanted && got[k] != v && d.leaves(w, k, v, got[k]) {
+			delete(want, k)
+		}
+	}
+}
+
 // change returns the columns to update and the mutations that take a bridge
 // from got to want, and the same in words.
 func change(b *schema.Bridge, got, want settings) (ovsdb.Row, []ovsdb.Mutation, []string) {
@@ -183,12 +211,45 @@ func decodeSaved(text string) (settings, error) {
 }
 
 // Settings returns the settings that a bridge must have while we manage it and
-// those that it has, by name, for an audit; nil where it is not there.
-func Settings(db *schema.DB, bridge string) (want, got map[string]string) {
+// those that it has, by name, for an audit; nil where it is not there. owner and
+// target are those of Want and Bridge.
+func Settings(db *schema.DB, bridge, owner, target string) (want, got map[string]string) {
 	b := db.BridgeByName(bridge)
 	if b == nil {
 		return nil, nil
 	}
-	now := current(db, b)
-	return managed(now, fixedDPID(db, b, "", b.ExternalIDs[schema.KeyOwner]), b.ExternalIDs[keyTaken] != ""), now
+	got = current(db, b)
+	want = managed(got, fixedDPID(db, b, "", b.ExternalIDs[schema.KeyOwner]), b.ExternalIDs[keyTaken] != "")
+	want[settingController] = target
+	best := 0
+	for _, id := range slices.Sorted(slices.Values(b.Controllers)) {
+		c := db.Controllers[id]
+		if c == nil {
+			continue
+		}
+		rank := 1 // somebody else's, who may have put it in the place of ours
+		switch {
+		case c.Target == target:
+			rank = 3
+		case c.ExternalIDs[schema.KeyOwner] == owner:
+			rank = 2
+		}
+		if rank <= best {
+			continue
+		}
+		best, got[settingController] = rank, c.Target
+		if rank > 1 && db.Has("Controller", "connection_mode") {
+			want[settingMode], got[settingMode] = outOfBand, c.ConnectionMode
+		}
+	}
+	return want, got
+}
+
+// SettingOf returns the name of a setting, as Setting.Name has it, of one that
+// Settings names: there our Controller is one, here its columns are.
+func SettingOf(name string) string {
+	if name == settingMode {
+		return settingController
+	}
+	return name
 }

@@ -40,7 +40,7 @@ func TestMarks(t *testing.T) {
 
 func TestSettings(t *testing.T) {
 	w := readWorld(t, "testdata/drift")
-	want, got := plan.Settings(database(t, w.have), "xapi1")
+	want, got := plan.Settings(database(t, w.have), "xapi1", w.want.Owner, "tcp:192.0.2.1:6653")
 	for k, v := range map[string][2]string{
 		"fail_mode":                    {"secure", "standalone"},
 		"stp_enable":                   {"false", "true"},
@@ -48,12 +48,14 @@ func TestSettings(t *testing.T) {
 		"protocols":                    {"OpenFlow10,OpenFlow13", "OpenFlow10"},
 		"other_config:disable-in-band": {"true", ""},
 		"other_config:datapath-id":     {"0000aabbccddeeff", ""},
+		"controller":                   {"tcp:192.0.2.1:6653", "tcp:192.0.2.2:6653"},
+		"connection_mode":              {"out-of-band", "in-band"},
 	} {
 		if want[k] != v[0] || got[k] != v[1] {
 			t.Errorf("%s: want %q got %q, not %q and %q", k, want[k], got[k], v[0], v[1])
 		}
 	}
-	if want, got := plan.Settings(database(t, w.have), "nowhere"); want != nil || got != nil {
+	if want, got := plan.Settings(database(t, w.have), "nowhere", "", ""); want != nil || got != nil {
 		t.Errorf("of no bridge: %v %v", want, got)
 	}
 }
@@ -62,7 +64,7 @@ func TestSettings(t *testing.T) {
 // and nothing of it is off when it is.
 func TestSettingsOfTakenBridge(t *testing.T) {
 	for dir, off := range map[string]bool{"testdata/taken": false, "testdata/taken-drift": true} {
-		want, got := plan.Settings(database(t, readWorld(t, dir).have), "xapi1")
+		want, got := plan.Settings(database(t, readWorld(t, dir).have), "xapi1", "", "")
 		if want["fail_mode"] != "standalone" || (got["fail_mode"] != "standalone") != off {
 			t.Errorf("%s: fail_mode %q, wanted %q", dir, got["fail_mode"], want["fail_mode"])
 		}
