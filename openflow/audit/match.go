@@ -1,10 +1,6 @@
 package audit
 
-import (
-	"cmp"
-
-	"ovsmesh/openflow/flow"
-)
+import "ovsmesh/openflow/flow"
 
 // overlap reports whether some frame matches both a and b. Prerequisites need
 // no care of their own: a match on a field names the EtherType and the protocol
@@ -12,7 +8,7 @@ import (
 // disjoint by themselves.
 func overlap(a, b flow.Match) bool {
 	for len(a) > 0 && len(b) > 0 {
-		switch c := compareFields(a[0].Field, b[0].Field); {
+		switch c := a[0].Field.Compare(b[0].Field); {
 		case c < 0:
 			a = a[1:]
 		case c > 0:
@@ -29,7 +25,7 @@ func overlap(a, b flow.Match) bool {
 // covers reports whether every frame that matches b matches a.
 func covers(a, b flow.Match) bool {
 	for _, x := range a {
-		for len(b) > 0 && compareFields(b[0].Field, x.Field) < 0 {
+		for len(b) > 0 && b[0].Field.Compare(x.Field) < 0 {
 			b = b[1:]
 		}
 		if len(b) == 0 || b[0].Field != x.Field || !within(x, b[0]) {
@@ -43,7 +39,7 @@ func covers(a, b flow.Match) bool {
 func meet(a, b flow.Match) flow.Match {
 	out := make(flow.Match, 0, len(a)+len(b))
 	for len(a) > 0 && len(b) > 0 {
-		switch c := compareFields(a[0].Field, b[0].Field); {
+		switch c := a[0].Field.Compare(b[0].Field); {
 		case c < 0:
 			out, a = append(out, a[0]), a[1:]
 		case c > 0:
@@ -75,10 +71,6 @@ func beyond(a, b flow.Match) flow.Match {
 		return nil
 	}
 	return out
-}
-
-func compareFields(a, b flow.Field) int {
-	return cmp.Or(cmp.Compare(a.Class, b.Class), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Exp, b.Exp))
 }
 
 // agree reports whether some value fits both x and y, which are of one field.

@@ -98,7 +98,7 @@ func compare(f, o *Flow) int {
 			return 1
 		}
 		x, y := &f.Match[i], &o.Match[i]
-		if c := x.Field.compare(y.Field); c != 0 {
+		if c := x.Field.Compare(y.Field); c != 0 {
 			return c
 		}
 		if c := cmp.Or(cmp.Compare(len(x.Value), len(y.Value)), cmp.Compare(x.Value, y.Value),

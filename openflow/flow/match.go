@@ -26,14 +26,15 @@ func AppendMatch(m []OXM, fields ...OXM) []OXM {
 		if x.Mask != "" || x.Field.anyWidth() {
 			*x = x.canonical()
 		}
-		for at := len(m) - 1; at > from && m[at].Field.compare(m[at-1].Field) < 0; at-- { // they are few
+		for at := len(m) - 1; at > from && m[at].Field.Compare(m[at-1].Field) < 0; at-- { // they are few
 			m[at], m[at-1] = m[at-1], m[at]
 		}
 	}
 	return m
 }
 
-func (f Field) compare(o Field) int {
+// Compare orders fields as they stand in a Match.
+func (f Field) Compare(o Field) int {
 	return cmp.Or(cmp.Compare(f.Class, o.Class), cmp.Compare(f.ID, o.ID), cmp.Compare(f.Exp, o.Exp))
 }
 

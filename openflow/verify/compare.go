@@ -1,7 +1,10 @@
 package verify
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
+	"slices"
 
 	"ovsmesh/openflow/flow"
 	"ovsmesh/openflow/forward"
@@ -43,10 +46,15 @@ func (c *checker) compare(from trace.Place, p *probe, t *trace.Trace, want map[a
 		return // what follows from it is not told as well
 	}
 	invariant := c.invariantOf(&k, may)
+	var wrong []arrival
 	for a, n := range got {
-		if n <= want[a] {
-			continue
+		if n > want[a] {
+			wrong = append(wrong, a)
 		}
+	}
+	slices.SortFunc(wrong, arrival.compare) // that the same is told every time
+	for _, a := range wrong {
+		n := got[a]
 		effect := "arrives at " + a.at.Name + ", which must not get it"
 		if _, expected := want[a]; expected {
 			effect = fmt.Sprintf("arrives %d times at %s", n, a.at.Name)
@@ -101,7 +109,10 @@ func (c *checker) missing(from trace.Place, p *probe, t *trace.Trace, invariant 
 			lacks[a.at.member] = append(lacks[a.at.member], a.at)
 		}
 	}
-	for member, list := range lacks {
+	for _, member := range slices.SortedFunc(maps.Keys(lacks), func(a, b *Member) int {
+		return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.Bridge, b.Bridge))
+	}) {
+		list := lacks[member]
 		h := t.Hops[0]
 		for _, o := range t.Hops {
 			if o.Host == member.Host && o.Bridge == member.Bridge {

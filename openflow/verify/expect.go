@@ -1,12 +1,21 @@
 package verify
 
-import "slices"
+import (
+	"bytes"
+	"cmp"
+	"slices"
+)
 
 // arrival is a frame that reaches a machine, or what is behind an external
 // member.
 type arrival struct {
 	at       *place
 	dst, src [6]byte
+}
+
+func (a arrival) compare(b arrival) int {
+	return cmp.Or(cmp.Compare(a.at.member.Host, b.at.member.Host), cmp.Compare(a.at.Name, b.at.Name),
+		bytes.Compare(a.dst[:], b.dst[:]), bytes.Compare(a.src[:], b.src[:]))
 }
 
 // arrivals says where a frame from a machine has to arrive, each once.
