@@ -51,7 +51,7 @@ func (h *host) difference(b *bridge, id uint32) (difference, bool, error) {
 	d := difference{from: from, have: have}
 	switch {
 	case id == 0:
-		d.want = pipeline.Base(from.bridge)
+		d.want = h.gate.base(from.bridge)
 	case from.network.ID != 0:
 		var err error
 		if d.want, err = h.gate.compile(from.network); err != nil {

@@ -44,6 +44,8 @@ type Config struct {
 	AutoRegister bool           // whether a host that no spec names may join
 	SweepEvery   time.Duration  // how often every switch is read back and put right; 0: 50 s
 	Version      string
+
+	compilers compilers
 }
 
 // Controller runs the mesh. New makes one, Run works until its context ends.
@@ -75,6 +77,7 @@ type environment struct {
 	sweepEvery time.Duration
 	advertise  string
 	port       uint16 // where bridges dial in
+	compilers  compilers
 }
 
 func (e *environment) switchTarget(local netip.Addr) string {
@@ -106,6 +109,7 @@ func New(cfg Config) (*Controller, error) {
 	c.env = &environment{
 		log: cfg.Log, hub: h, events: h.told.events, history: newHistory(historyKept), switches: c.switches, metrics: c.metrics,
 		sweepEvery: cmp.Or(cfg.SweepEvery, sweepEvery), owner: cfg.Store.UUID(), advertise: cfg.Advertise, port: addr.AddrPort().Port(),
+		compilers: cfg.compilers,
 	}
 	h.newLoop = func(name string) *host { return newHost(name, c.env) }
 	return c, nil

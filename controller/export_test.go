@@ -15,7 +15,21 @@ func (c *Controller) Miscompile(ctx context.Context, name string, f func(pipelin
 	if err := c.hub.do(ctx, func() { loop = c.hub.hosts[name] }); err != nil || loop == nil {
 		return false
 	}
-	return loop.ask(ctx, func(context.Context) { loop.gate.compiler = f })
+	return loop.ask(ctx, func(context.Context) { loop.gate.compilers.network = f })
+}
+
+// Repipe has a controller put what f makes of each list of flows in the place of
+// what package pipeline compiles: the pipeline of another version.
+func Repipe(f func([]flow.Flow) []flow.Flow) func(*Config) {
+	return func(c *Config) {
+		c.compilers = compilers{
+			network: func(n pipeline.Network) ([]flow.Flow, error) {
+				flows, err := pipeline.Compile(n)
+				return f(flows), err
+			},
+			base: func(b pipeline.Bridge) []flow.Flow { return f(pipeline.Base(b)) },
+		}
+	}
 }
 
 // Unpush makes a host's loop take its switches for ones that can't tell of

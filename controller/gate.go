@@ -20,15 +20,29 @@ import (
 // The zero value is ready. It is owned by the host's loop.
 type gate struct {
 	verify.Gate
-	compiler func(pipeline.Network) ([]flow.Flow, error) // nil: pipeline.Compile
+	compilers compilers
+}
+
+// compilers make flows. Only tests have others than package pipeline's.
+type compilers struct {
+	network func(pipeline.Network) ([]flow.Flow, error) // nil: pipeline.Compile
+	base    func(pipeline.Bridge) []flow.Flow           // nil: pipeline.Base
 }
 
 // compile makes a network's flows, which the gate is there to doubt.
 func (g *gate) compile(n pipeline.Network) ([]flow.Flow, error) {
-	if g.compiler != nil {
-		return g.compiler(n)
+	if g.compilers.network != nil {
+		return g.compilers.network(n)
 	}
 	return pipeline.Compile(n)
+}
+
+// base makes the flows of a bridge that belong to no network.
+func (g *gate) base(b pipeline.Bridge) []flow.Flow {
+	if g.compilers.base != nil {
+		return g.compilers.base(b)
+	}
+	return pipeline.Base(b)
 }
 
 // guarded is what the gate knows of a bridge.

@@ -111,6 +111,7 @@ func newHost(name string, env *environment) *host {
 		complete:  true,
 		routes:    grace{length: routeGrace},
 		bfd:       grace{length: bfdGrace},
+		gate:      gate{compilers: env.compilers},
 	}
 }
 
