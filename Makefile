@@ -48,6 +48,12 @@ fuzz:
 demo: deps all
 	bin/ovsmesh-lab demo
 
+# Every fault once, then random ones for DURATION; SEED=N repeats those of a run.
+DURATION ?= 10m
+.PHONY: chaos
+chaos: deps all
+	bin/ovsmesh-lab chaos --duration $(DURATION) $(if $(SEED),--seed $(SEED))
+
 .PHONY: bench bench-quick
 bench: deps all
 	bin/ovsmesh-lab bench

@@ -2,7 +2,10 @@ package faults
 
 import "testing"
 
-func TestControllerKilled(t *testing.T) {
+// The controller may end at any moment, and nobody notices but who asks it.
+func TestController(t *testing.T) {
 	m := startMesh(t, 4)
-	runFault(t, m, "controller-kill", 1)
+	for _, name := range []string{"controller-kill", "controller-freeze", "controller-restart", "controller-kills"} {
+		runFault(t, m, name, 1)
+	}
 }

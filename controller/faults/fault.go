@@ -65,9 +65,15 @@ func seconds(d time.Duration) string { return fmt.Sprintf("%g s", d.Seconds()) }
 type Injected struct {
 	Host  string    // that it met; "": all of them
 	Since time.Time // from when time counts; zero: when Inject was called
+	// Took is how long it was until right again, where Inject has seen to that
+	// itself; zero: from Since until Right returns.
+	Took time.Duration
 	// Right waits until what the fault broke is right again, or shown as
 	// broken; nil: Settled.
 	Right func(context.Context) error
+	// Check looks after that whether something happened that may never be; nil:
+	// there is no more to look at. It takes no part in the time.
+	Check func(context.Context) error
 	// Undo takes the fault away after that, where it is one that stays; the
 	// mesh must then settle. It is called in any case.
 	Undo func(context.Context) error

@@ -78,10 +78,20 @@ func runFault(t *testing.T, m *Mesh, name string, seed uint64) Result {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%s on %q: %d sent, %d lost (%d elsewhere), gap %v, %d transactions, %d flow-mods, right after %v",
-		name, r.Host, r.Sent, r.Lost, r.Elsewhere, r.Gap.Round(time.Millisecond), r.RowsWritten, r.FlowsWritten, r.Took.Round(time.Millisecond))
+	logResult(t, r)
 	if !r.Met {
 		t.Errorf("%s: want %v, but %s", name, f.Limits, r.Why)
 	}
 	return r
+}
+
+func logResult(t *testing.T, r Result) {
+	t.Helper()
+	for _, p := range r.Loss.Pairs {
+		if p.Lost > 0 {
+			t.Logf("%s: %s to %s: %d of %d lost, silent for %v", p.Network, p.From, p.To, p.Lost, p.Sent, p.Gap.Round(time.Millisecond))
+		}
+	}
+	t.Logf("%s on %q: %d sent, %d lost (%d elsewhere), gap %v, %d transactions, %d flow-mods, right after %v %s",
+		r.Fault.Name, r.Host, r.Sent, r.Lost, r.Elsewhere, r.Gap.Round(time.Millisecond), r.RowsWritten, r.FlowsWritten, r.Took.Round(time.Millisecond), r.Why)
 }

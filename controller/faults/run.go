@@ -23,7 +23,9 @@ type Result struct {
 	FlowsWritten int
 	Took         time.Duration // until right again
 	Met          bool          // all targets
-	Why          string        // not
+	Slow         bool          // a target of time was missed
+	Why          string        // a target was missed, or what went wrong
+	Loss         Loss          // by pairs
 }
 
 const (
@@ -118,7 +120,12 @@ func (m *Mesh) inject(ctx context.Context, r *Result) (err error) {
 	if err := in.Right(limit); err != nil {
 		return err
 	}
-	r.Took = time.Since(since)
+	if r.Took = in.Took; r.Took == 0 {
+		r.Took = time.Since(since)
+	}
+	if in.Check != nil {
+		return in.Check(ctx)
+	}
 	return nil
 }
 
@@ -130,7 +137,7 @@ func (m *Mesh) settledWithin(ctx context.Context, limit time.Duration) error {
 
 // count notes what the traffic counted.
 func (r *Result) count(l Loss) error {
-	r.Sent, r.Lost, r.Gap = l.Sent, l.Lost, l.Gap
+	r.Sent, r.Lost, r.Gap, r.Loss = l.Sent, l.Lost, l.Gap, l
 	r.Elsewhere = l.Between(func(p Pair) bool { return r.Host != "" && p.From != r.Host && p.To != r.Host }).Lost
 	switch {
 	case l.Strays > 0:
@@ -146,6 +153,7 @@ func (r *Result) judge() {
 	var why []string
 	l := r.Fault.Limits
 	if l.Within > 0 && r.Took > l.Within {
+		r.Slow = true
 		why = append(why, fmt.Sprintf("took %.1f s", r.Took.Seconds()))
 	}
 	for _, c := range []struct {
