@@ -252,7 +252,7 @@ func (h *host) surveyBridges() {
 func (h *host) expect(b *bridge, r *schema.Bridge) {
 	var dpid uint64
 	if h.owned(r) {
-		dpid, _ = strconv.ParseUint(r.DatapathID, 16, 64)
+		dpid = datapath(r)
 	}
 	from := h.att.sess.RemoteAddr().Addr()
 	if dpid == b.dpid && from == b.from {
@@ -271,6 +271,15 @@ func (h *host) expect(b *bridge, r *schema.Bridge) {
 		h.arrivals.put(b.name, s)
 		h.wake()
 	})
+}
+
+// datapath returns a bridge's datapath ID, 0 where it has none yet.
+func datapath(r *schema.Bridge) uint64 {
+	dpid, err := strconv.ParseUint(r.DatapathID, 16, 64)
+	if err != nil {
+		return 0
+	}
+	return dpid
 }
 
 func (h *host) dropBridge(b *bridge) {

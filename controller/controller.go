@@ -103,7 +103,7 @@ func New(cfg Config) (*Controller, error) {
 	}
 	c := &Controller{cfg: cfg, log: cfg.Log, hub: h, ready: make(chan struct{})}
 	c.switches = openflow.NewServer(openflow.Config{Log: cfg.Log.Named("openflow")})
-	c.database = ovsdb.NewServer(ovsdb.Config{Log: cfg.Log.Named("ovsdb"), Handle: c.serveHost})
+	c.database = ovsdb.NewServer(ovsdb.Config{Log: cfg.Log.Named("ovsdb"), Handle: c.serveHost, LockLater: true})
 	c.metrics = newMetrics(c)
 	c.metrics.connections(c.database, c.switches.Counters())
 	c.env = &environment{
@@ -165,6 +165,9 @@ func (c *Controller) serveHost(ctx context.Context, s *ovsdb.Session) {
 		default:
 			why = h.serve(ctx, s, db)
 		}
+		// Who is left alone must leave the lock to others. Where that fails the
+		// session is over, and the lock with it.
+		_ = s.Unlock(ctx)
 		if why != "" && why != told {
 			log.Warn("host may not join", zap.String("systemID", f.SystemID), zap.String("hostname", f.Hostname), zap.String("reason", why))
 			told = why

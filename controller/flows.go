@@ -24,6 +24,12 @@ func (h *host) flows(ctx context.Context) bool {
 		n, err := h.syncBridge(ctx, b)
 		cancel()
 		sent = sent || n > 0
+		if h.late(err) {
+			h.log.Info("flows not sent: the lock is no longer held", zap.String("bridge", b.name), zap.Error(err))
+			b.synced = false
+			b.retry.fail()
+			continue
+		}
 		if err != nil {
 			h.log.Warn("flows not brought in", zap.String("bridge", b.name), zap.Error(err))
 			h.env.metrics.bundleErrors.Inc()
@@ -90,7 +96,7 @@ func (h *host) syncBridge(ctx context.Context, b *bridge) (int, error) {
 	if len(mods) > 0 {
 		h.status.setWaiting("the flows of bridge " + b.name) // a switch that is stuck keeps us here
 	}
-	if err := b.sess.Apply(ctx, mods); err != nil {
+	if err := b.sess.ApplyWith(ctx, mods, permit{h.att.sess}); err != nil {
 		return 0, err
 	}
 	h.did.bundle(b.name, mods)

@@ -71,6 +71,7 @@ type host struct {
 	watchers   sync.WaitGroup      // one goroutine a switch session, see watch
 	lastLocked bool
 	writes     bool // the last look might write, as against one that only took news
+	writing    writing // who writes while that is not us
 	gate       gate
 	rows       rowDrift
 	did        *deeds // since a repair began; nil: nobody asks
@@ -222,6 +223,12 @@ func (h *host) wait() time.Duration {
 	if h.leaver && h.att == nil {
 		by(max(time.Until(h.leaveBy), time.Millisecond))
 	}
+	if h.att != nil && h.writing.bar != barNone {
+		by(h.writing.left())
+		if len(h.status.touched) > 0 {
+			by(h.settling.untold())
+		}
+	}
 	if !h.writes {
 		return d
 	}
@@ -274,6 +281,7 @@ func (h *host) attach(ctx context.Context, a *attachment) {
 	h.settling, h.pacing = settling{}, pacing{}
 	h.retry = backoff{}
 	h.lastLocked = false
+	h.stopWaiting()
 	h.nextSweep = time.Now().Add(h.env.sweepEvery)
 	h.facts = topology.HostFacts{} // report anew
 	h.status.connect(a.sess.RemoteAddr().String(), a.db.Open.OVSVersion)
@@ -292,6 +300,7 @@ func (h *host) detach(why string) {
 	h.log.Info("host disconnected", zap.String("reason", why))
 	close(h.att.released)
 	h.att, h.writes = nil, false
+	h.stopWaiting()
 	h.mail.setAway(true)
 	h.status.disconnect(why)
 	h.health.went(why)
@@ -321,8 +330,7 @@ func (h *host) reconcile(ctx context.Context) {
 		h.republish()
 		return
 	}
-	if !h.locked() {
-		h.status.setWaiting("the lock \"ovsmesh\" of this host's database, which another controller holds: it alone writes")
+	if !h.mayWrite(ctx) {
 		return
 	}
 	h.writes = true
@@ -429,22 +437,6 @@ func (h *host) takeRows(ctx context.Context) error {
 	}
 	h.facts = facts
 	return h.env.hub.setFacts(ctx, h.name, facts)
-}
-
-func (h *host) locked() bool {
-	got := h.att.sess.Lock() == ovsdb.LockHeld
-	if got != h.lastLocked {
-		h.lastLocked = got
-		h.status.setWriter(got)
-		if got {
-			h.log.Info("lock held: this controller writes")
-			h.complete = true
-			h.mistrust()
-		} else {
-			h.log.Warn("lock lost: another controller writes")
-		}
-	}
-	return got
 }
 
 // watch wakes the loop when a switch session has news or ends.

@@ -33,6 +33,9 @@ func (h *host) finishLeaving(ctx context.Context) bool {
 	if h.att == nil {
 		return !time.Now().Before(h.leaveBy) && h.env.hub.released(ctx, h, "") == nil
 	}
+	if h.writing.bar == barForeign { // nothing of ours is there
+		return h.env.hub.released(ctx, h, h.att.db.Open.ExternalIDs["system-id"]) == nil
+	}
 	if len(h.bridges) > 0 || h.complete || h.settling.active() || !h.lastLocked {
 		return false
 	}

@@ -24,6 +24,7 @@ type metrics struct {
 	driftRepaired     prometheus.Counter
 	driftLeft         prometheus.Counter
 	contested         prometheus.Gauge
+	writerMetrics
 }
 
 func newMetrics(c *Controller) *metrics {
@@ -42,6 +43,7 @@ func newMetrics(c *Controller) *metrics {
 		bundleErrors:      counter("openflow_bundle_errors_total", "Read-backs and bundles that failed."),
 		refused:           counter("openflow_refused_total", "Times that a network's flows were not sent because they would have broken isolation or made a loop."),
 	}
+	m.writerMetrics.register(m.registry)
 	m.driftCounters(c.switches.Counters())
 	m.registry.MustRegister(m.reconcile, m.transactions, m.transactionErrors, m.flowMods, m.bundleErrors, m.refused, &gauges{c: c}, &storeGauges{c.hub},
 		collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(collectors.GoRuntimeMetricsRule{Matcher: regexp.MustCompile(`^/gc/heap/live:bytes$`)})),
@@ -55,6 +57,7 @@ type gauges struct{ c *Controller }
 var (
 	descHosts    = prometheus.NewDesc("ovsmesh_hosts", "Hosts by connection.", []string{"connected"}, nil)
 	descHealth   = prometheus.NewDesc("ovsmesh_hosts_health", "Hosts by how they answer.", []string{"health"}, nil)
+	descWriter   = prometheus.NewDesc("ovsmesh_hosts_writer", "Connected hosts by who may write there: this controller, another that holds the lock, or nobody of this store since their rows are another's.", []string{"writer"}, nil)
 	descSync     = prometheus.NewDesc("ovsmesh_hosts_in_sync", "Connected hosts that have all that is wanted.", nil, nil)
 	descNetworks = prometheus.NewDesc("ovsmesh_networks", "Networks.", nil, nil)
 	descTunnels  = prometheus.NewDesc("ovsmesh_tunnels", "Tunnel ends by state.", []string{"state"}, nil)
@@ -65,7 +68,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (*gauges) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descHosts, descHealth, descSync, descNetworks, descTunnels, descBridges, descRefused, descFlows} {
+	for _, d := range []*prometheus.Desc{descHosts, descHealth, descWriter, descSync, descNetworks, descTunnels, descBridges, descRefused, descFlows} {
 		ch <- d
 	}
 }
@@ -94,6 +97,7 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 	}
 	var connected, inSync, refused, flows int
 	bridges := map[bool]int{}
+	writers := map[string]int{writerSelf: 0, writerOther: 0, writerForeign: 0}
 	health := map[string]int{api.HealthOK: 0, api.HealthSlow: 0, api.HealthStuck: 0, api.HealthUnreachable: 0}
 	tunnels := map[string]int{api.TunnelUp: 0, api.TunnelPending: 0, api.TunnelDown: 0, api.TunnelUnreachable: 0}
 	for _, h := range hosts {
@@ -103,6 +107,7 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 		s.mu.Lock()
 		if s.connected {
 			connected++
+			writers[s.writerWord()]++
 			if s.waiting == "" {
 				inSync++
 			}
@@ -127,6 +132,9 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 	gauge(descHosts, len(hosts)-connected, "false")
 	for word, n := range health {
 		gauge(descHealth, n, word)
+	}
+	for word, n := range writers {
+		gauge(descWriter, n, word)
 	}
 	gauge(descSync, inSync)
 	gauge(descNetworks, networks)

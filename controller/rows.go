@@ -282,7 +282,9 @@ func (h *host) transact(ctx context.Context, p plan.Plan, l look) bool {
 			h.log.Warn("transaction failed", zap.Error(err))
 			h.retry.fail()
 			h.complete = true
-			h.status.setError(err.Error())
+			if !errors.Is(err, ovsdb.ErrNotLocked) {
+				h.status.setError(err.Error())
+			}
 			return true
 		}
 	}
@@ -338,7 +340,7 @@ func (h *host) send(ctx context.Context, ops ...ovsdb.Operation) error {
 	defer cancel()
 	h.env.metrics.transactions.Inc()
 	_, err := h.att.sess.TransactLocked(ctx, ops...)
-	if err != nil {
+	if err != nil && !h.late(err) {
 		h.env.metrics.transactionErrors.Inc()
 	}
 	return err

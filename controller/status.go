@@ -19,7 +19,10 @@ type hostStatus struct {
 
 	mu        sync.Mutex
 	connected bool
-	writer    bool // we hold the lock
+	writer    bool     // we hold the lock
+	bar       bar      // why we do not write while it is connected
+	holder    string   // of the lock, if it is not us and is known
+	owners    []string // UUIDs of other stores that have rows there
 	address   string
 	version   string
 	underlay  int                      // MTU of the interface by which its tunnels leave; 0: not known
@@ -75,6 +78,13 @@ func (s *hostStatus) setWriter(held bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.writer = held
+}
+
+// setBarred tells why we do not write: who does, and whose rows there are.
+func (s *hostStatus) setBarred(b bar, holder string, owners []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.bar, s.holder, s.owners = b, holder, owners
 }
 
 func (s *hostStatus) setError(text string) {
@@ -201,6 +211,8 @@ func (h *host) unfinished() string {
 	switch {
 	case h.env.hub.held.Load() != nil:
 		return heldText
+	case h.writing.text != "":
+		return h.writing.text
 	case h.settling.active(), h.att.db.Open.CurCfg < h.att.db.Open.NextCfg:
 		return fmt.Sprintf("ovs-vswitchd to carry out the change (cur_cfg %d, next_cfg %d)", h.att.db.Open.CurCfg, h.att.db.Open.NextCfg)
 	case h.retry.left() > 0:
@@ -306,6 +318,10 @@ func (h *host) networkStatus(on *topology.OnHost) networkStatus {
 		}
 	}
 	n.problems = append(n.problems, blame...)
+	if text := h.writing.text; text != "" {
+		n.inSync = false
+		n.problems = append(n.problems, "waiting for "+text)
+	}
 	n.ends, n.underlay = h.tunnelEnds(on, blame)
 	for _, v := range on.VIFs {
 		if i := h.att.db.InterfaceByName(v.Interface); i != nil && i.MTU > 0 {

@@ -156,6 +156,7 @@ func (h *hostNow) hostObject() api.HostObject {
 		s.mu.Lock()
 		st.Connected, st.Writer, st.OVSVersion = s.connected, s.writer, s.version
 		st.InSync = s.connected && s.waiting == ""
+		st.LockHolder, st.Owners = s.holder, s.owners
 		if s.connected {
 			st.Address = s.address
 			if s.waiting != "" {

@@ -51,9 +51,10 @@ func (m *mesh) waits(ctl *running) {
 	})
 }
 
-// Of two controllers that a host dials in to one writes. The other says that
-// it waits; when it gets its turn it leaves alone what is marked by the other's
-// store.
+// Of two controllers that a host dials in to one writes. The other, whose store is
+// another one, says whose rows there are, writes nothing even when the first is
+// gone, and leaves the lock for it to find when it comes back. Only when those
+// rows are gone it takes its turn.
 func TestTwoStoresOneWriter(t *testing.T) {
 	m, vms := threeVMs(t)
 	m.apply(ownBridges)
@@ -77,26 +78,31 @@ func TestTwoStoresOneWriter(t *testing.T) {
 	m.meshed("blue", "h1", "h2", "h3")
 	m.clean()
 
+	uuid := m.vsctl(m.Host("h1"), "get", "Bridge", "xapi1", "external_ids:ovsmesh-owner")
 	m.ctl.stop()
-	m.eventually("the other may write", func() error {
+	m.within(40*time.Second, "the lock is left alone", func() error {
 		o, err := other.Objects(m.ctx, api.KindHosts, "")
 		m.check(err)
 		for _, h := range o.Hosts {
-			if !h.Status.Writer {
-				return fmt.Errorf("%s: %+v", h.Name, h.Status)
+			st := h.Status
+			if st.Writer || st.LockHolder != "" || len(st.Owners) != 1 || st.Owners[0] != uuid ||
+				!strings.Contains(strings.Join(st.Problems, "; "), "nobody holds the lock") {
+				return fmt.Errorf("%s: %+v", h.Name, st)
 			}
 		}
 		return nil
 	})
-	m.eventually("the problem shown", func() error {
-		top, err := other.Topology(m.ctx, api.TopologyFilter{Network: "blue"})
-		m.check(err)
-		n := strings.Count(strings.Join(top.Networks[0].Problems, "\n"), "another ovsmesh store")
-		if n < 3 {
-			return fmt.Errorf("%q", top.Networks[0].Problems)
-		}
-		return nil
-	})
+	top, err := other.Topology(m.ctx, api.TopologyFilter{Network: "blue"})
+	m.check(err)
+	if n := strings.Count(strings.Join(top.Networks[0].Problems, "\n"), "another ovsmesh store ("+uuid+")"); n != 3 || top.Networks[0].InSync {
+		t.Errorf("problems shown: %q", top.Networks[0].Problems)
+	}
+	if got := other.writers(t); got != "foreign 3, other 0, self 0" {
+		t.Errorf("hosts by writer: %s", got)
+	}
+	if n := counted(t, other.Controller, "ovsmesh_ovsdb_transactions_total"); n != 0 {
+		t.Errorf("it has sent %v transactions", n)
+	}
 	for host, now := range m.allWrites() {
 		if now != before[host] {
 			t.Errorf("%s was written to by the other store: %+v, then %+v", host, before[host], now)
@@ -108,6 +114,63 @@ func TestTwoStoresOneWriter(t *testing.T) {
 		t.Errorf("ping: %+v", r)
 	}
 	m.pingAll(vms...)
+
+	m.start()
+	m.eventually("the first is back", func() error {
+		for _, h := range m.topology(api.TopologyFilter{}).Hosts {
+			if !m.hostStatus(h.Name).Writer {
+				return fmt.Errorf("%s: %q", h.Name, h.Problems)
+			}
+		}
+		return m.isMeshed("blue", "h1", "h2", "h3")
+	})
+	m.clean()
+	m.remove(api.KindNetworks, "blue")
+	m.noOwned()
+	m.ctl.stop()
+	m.within(40*time.Second, "the other's turn", func() error {
+		top, err := other.Topology(m.ctx, api.TopologyFilter{Network: "blue"})
+		m.check(err)
+		if n := top.Networks[0]; n.TunnelsUp != 6 || !n.InSync {
+			return fmt.Errorf("%+v", n)
+		}
+		return nil
+	})
+	m.pingAll(vms...)
+}
+
+// writers returns how many hosts there are by who may write, as metrics tell it.
+func (r *running) writers(t *testing.T) string {
+	t.Helper()
+	families, err := r.Registry().Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []string
+	for _, f := range families {
+		if f.GetName() != "ovsmesh_hosts_writer" {
+			continue
+		}
+		for _, m := range f.Metric {
+			list = append(list, fmt.Sprint(m.Label[0].GetValue(), " ", m.GetGauge().GetValue()))
+		}
+	}
+	return strings.Join(list, ", ")
+}
+
+// noOwned waits until no host has a row of ovsmesh.
+func (m *mesh) noOwned() {
+	m.t.Helper()
+	m.eventually("no rows of ovsmesh", func() error {
+		for _, h := range m.Hosts() {
+			for _, table := range []string{"Bridge", "Port", "Controller"} {
+				if rows := m.vsctl(h, "--columns=_uuid", "find", table, `external_ids:ovsmesh-owner!=""`); rows != "" {
+					return fmt.Errorf("%s: %s: %s", h.Name, table, rows)
+				}
+			}
+		}
+		return nil
+	})
 }
 
 // A second controller with a copy of the store takes over when the first one

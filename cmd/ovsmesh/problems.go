@@ -24,6 +24,9 @@ func topologyProblems(top api.Topology) []string {
 	out = append(out, alike(top.Hosts)...)
 	told := map[string]bool{} // "host: what is wrong with a bridge there"
 	for _, h := range top.Hosts {
+		for _, p := range h.Problems {
+			told[h.Name+": "+p] = true
+		}
 		for _, b := range h.Bridges {
 			told[h.Name+": "+b.Error] = b.Error != ""
 		}

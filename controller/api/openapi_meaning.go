@@ -183,6 +183,8 @@ func meanings() map[string]string {
 		"HostStatus.ovsVersion":   "Of its Open vSwitch.",
 		"HostStatus.problems":     "What can't be done, or is waited for.",
 		"HostStatus.registered":   "It dialled in; no spec names it.",
+		"HostStatus.lockHolder":   "The manager, as the host's database names it, that holds the lock \"ovsmesh\" while this controller does not; absent where it is not known.",
+		"HostStatus.owners":       "UUIDs of other ovsmesh stores that have rows on the host while this controller does not write there; see ovsmesh adopt.",
 		"HostStatus.writer":       "This controller holds its lock and so may write.",
 
 		"InterfaceFacts":             "An interface that may belong to a VM, as its host reports it.",

@@ -219,6 +219,8 @@ type HostStatus struct {
 	Endpoint   string   `json:"endpoint,omitempty"`
 	InSync     bool     `json:"inSync"`
 	Writer     bool     `json:"writer"` // we hold its lock and so may write
+	LockHolder string   `json:"lockHolder,omitempty"`
+	Owners     []string `json:"owners,omitempty"`
 	Left       bool     `json:"left,omitempty"`
 	OVSVersion string   `json:"ovsVersion,omitempty"`
 	Networks   []string `json:"networks"`
