@@ -2,6 +2,7 @@ package store
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -18,9 +19,16 @@ import (
 // until it is killed.
 const envCommitDir = "OVSMESH_TEST_COMMIT_DIR"
 
+// envCommits has it end after so many commits, and say of each when it begins
+// and what became of it: try 7, then ack 7 or no 7.
+const envCommits = "OVSMESH_TEST_COMMITS"
+
 // slots is among how many networks the commits go round, so that records are
 // replaced as well as added, and the store does not grow for ever.
 const slots = 150
+
+// fewSlots is the same where thousands of stores are opened.
+const fewSlots = 25
 
 // commitForEver makes commits of several buckets and some pages each, and
 // prints the number of every one that was acknowledged.
@@ -33,16 +41,45 @@ func commitForEver(dir string) error {
 	if err != nil {
 		return err
 	}
-	for i := st.Intent.NextNetworkID + 1; ; i++ {
-		facts := topology.HostFacts{SystemID: strconv.Itoa(int(i)), Hostname: strings.Repeat("x", int(i*977%20000))}
-		err := s.Commit(&Batch{
-			Facts:   map[string]topology.HostFacts{"h": facts},
-			Changes: []*topology.Change{{PutNetworks: []topology.NetworkRecord{network(fmt.Sprintf("n%d", i%slots), i)}, NextNetworkID: i}},
-		})
+	first := st.Intent.NextNetworkID + 1
+	if text := os.Getenv(envCommits); text != "" {
+		n, err := strconv.ParseUint(text, 10, 32)
 		if err != nil {
 			return err
 		}
+		return errors.Join(commitNumbers(s, first, first+uint32(n)), s.Close())
+	}
+	for i := first; ; i++ {
+		if err := s.Commit(numbered(i, slots)); err != nil {
+			return err
+		}
 		fmt.Println(i)
+	}
+}
+
+// commitNumbers commits from first to the one before end, whatever becomes of
+// each.
+func commitNumbers(s *Store, first, end uint32) error {
+	for i := first; i < end; i++ {
+		fmt.Println("try", i)
+		if err := s.Commit(numbered(i, fewSlots)); err != nil {
+			var refused *WriteError
+			if !errors.As(err, &refused) {
+				return err
+			}
+			fmt.Println("no", i)
+			continue
+		}
+		fmt.Println("ack", i)
+	}
+	return nil
+}
+
+// numbered is a commit that can be told from others in all that it writes.
+func numbered(i, slots uint32) *Batch {
+	return &Batch{
+		Facts:   map[string]topology.HostFacts{"h": {SystemID: strconv.Itoa(int(i)), Hostname: strings.Repeat("x", int(i*977%20000))}},
+		Changes: []*topology.Change{{PutNetworks: []topology.NetworkRecord{network(fmt.Sprintf("n%d", i%slots), i)}, NextNetworkID: i}},
 	}
 }
 
