@@ -96,7 +96,7 @@ func (h *host) syncBridge(ctx context.Context, b *bridge) (int, error) {
 	if len(mods) > 0 {
 		h.status.setWaiting("the flows of bridge " + b.name) // a switch that is stuck keeps us here
 	}
-	if err := b.sess.ApplyWith(ctx, mods, permit{h.att.sess}); err != nil {
+	if err := b.sess.ApplyWith(ctx, mods, permit{h.att.sess, &h.proofLimit}); err != nil {
 		return 0, err
 	}
 	h.did.bundle(b.name, mods)

@@ -70,8 +70,9 @@ type host struct {
 	leaveBy    time.Time           // until when a leaver waits for its host
 	watchers   sync.WaitGroup      // one goroutine a switch session, see watch
 	lastLocked bool
-	writes     bool // the last look might write, as against one that only took news
-	writing    writing // who writes while that is not us
+	writes     bool          // the last look might write, as against one that only took news
+	writing    writing       // who writes while that is not us
+	proofLimit time.Duration // see permit
 	gate       gate
 	rows       rowDrift
 	did        *deeds // since a repair began; nil: nobody asks

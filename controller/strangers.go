@@ -142,7 +142,7 @@ func (h *host) clearBridge(ctx context.Context, b *bridge) (int, error) {
 			mods = append(mods, wire.Mod{Command: wire.DeleteStrict, Flow: &f})
 		}
 	}
-	if err := b.sess.ApplyWith(ctx, mods, permit{h.att.sess}); err != nil {
+	if err := b.sess.ApplyWith(ctx, mods, permit{h.att.sess, &h.proofLimit}); err != nil {
 		return 0, err
 	}
 	if err := h.forgetStrangers(b); err != nil {

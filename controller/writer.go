@@ -26,22 +26,45 @@ import (
 //	others'  where all rows of ovsmesh are another store's, the lock is not even
 //	rows     asked for: their controller must find it free when it comes back
 
-// proofAge is how long a proof that the lock is held counts. A database that
-// hears nothing from a controller lets go of it after two seconds at the earliest
+// How old a proof that the lock is held may be when a bundle is committed. In the
+// usual case it is asked for while the bundle goes out, and as old as the answer
+// took. Where the database is slower than that the limit grows, up to where one
+// that was stopped could not have been noticed yet: a database lets go of a
+// controller that does not answer after two seconds at the earliest
 // (Manager.inactivity_probe is at least 1 s, and passes twice).
-const proofAge = time.Second
+const (
+	proofMin = 50 * time.Millisecond
+	proofMax = time.Second
+)
 
 // permit is what the flows of a host go out with: the lock of its database.
-type permit struct{ lock *ovsdb.Session }
+type permit struct {
+	lock  *ovsdb.Session
+	limit *time.Duration // how old a proof may be; 0: proofMin
+}
 
 // Valid implements openflow.Permit.
 func (p permit) Valid() bool {
 	age, ok := p.lock.Proven()
-	return ok && age <= proofAge
+	return ok && age <= max(*p.limit, proofMin)
 }
 
 // Renew implements openflow.Permit.
-func (p permit) Renew(ctx context.Context) error { return p.lock.Prove(ctx) }
+func (p permit) Renew(ctx context.Context) error {
+	if err := p.lock.Prove(ctx); err != nil {
+		return err
+	}
+	limit := max(*p.limit, proofMin)
+	switch age, ok := p.lock.Proven(); {
+	case !ok:
+	case age > limit:
+		limit = min(2*limit, proofMax)
+	case age < limit/4:
+		limit = max(limit/2, proofMin)
+	}
+	*p.limit = limit
+	return nil
+}
 
 // late reports whether err says that something was not written because the lock
 // had gone, and counts it.
