@@ -3,6 +3,7 @@ package controller
 import (
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"ovsmesh/controller/api"
 	"ovsmesh/openflow"
+	"ovsmesh/ovsdb"
 	"ovsmesh/topology"
 )
 
@@ -66,6 +68,16 @@ func (k *health) went(why string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.database, k.since, k.why, k.behind = nil, time.Now(), why, time.Time{}
+}
+
+// redialAdvice says what to do about a host that has closed its connection itself,
+// and does not come back: mostly somebody has taken its manager away, which can
+// only be mended there. It is "" for one whose connection has broken.
+func redialAdvice(s *ovsdb.Session) string {
+	if !errors.Is(s.Err(), io.EOF) {
+		return ""
+	}
+	return fmt.Sprintf("; unless ovsdb-server has ended there, its manager was removed: run \"ovs-vsctl set-manager tcp:%s\" on it", s.LocalAddr())
 }
 
 // config notes how far ovs-vswitchd has followed its configuration. As long as

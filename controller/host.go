@@ -299,12 +299,13 @@ func (h *host) detach(why string) {
 		why = err.Error()
 	}
 	h.log.Info("host disconnected", zap.String("reason", why))
+	advice := redialAdvice(h.att.sess)
 	close(h.att.released)
 	h.att, h.writes = nil, false
 	h.stopWaiting()
 	h.mail.setAway(true)
 	h.status.disconnect(why)
-	h.health.went(why)
+	h.health.went(why + advice)
 	h.republish()
 }
 

@@ -84,6 +84,11 @@ type Injected struct {
 func Faults() []Fault {
 	return slices.Concat(
 		controllerFaults(),
+		switchFaults(),
+		hostFaults(),
+		handFaults(),
+		moveFaults(),
+		linkFaults(),
 	)
 }
 

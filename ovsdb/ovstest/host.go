@@ -159,6 +159,11 @@ func (h *Host) build(ctx context.Context, withoutColumns []string) error {
 		return err
 	}
 	h.OVS = ovs
+	return h.addPhy(ctx)
+}
+
+// addPhy makes the host's bridge on the underlay.
+func (h *Host) addPhy(ctx context.Context) error {
 	args := []string{"add-br", phyBridge, "--", "set", "Bridge", phyBridge, "datapath_type=netdev",
 		"--", "add-port", phyBridge, "eth0"}
 	if h.bed.Options.Management {
@@ -263,8 +268,6 @@ func (h *Host) CutUnderlay(ctx context.Context) error { return h.setForwarding(c
 // RestoreUnderlay undoes CutUnderlay.
 func (h *Host) RestoreUnderlay(ctx context.Context) error { return h.setForwarding(ctx, "3") }
 
-// setForwarding sets the spanning-tree state of the host's port on the fabric,
-// bridge(8): 0 is disabled, 3 is forwarding.
 // SetUnderlayMTU sets the MTU of the host's link to the underlay, in bytes, at
 // both of its ends.
 func (h *Host) SetUnderlayMTU(ctx context.Context, mtu int) error {
@@ -276,6 +279,8 @@ func (h *Host) SetUnderlayMTU(ctx context.Context, mtu int) error {
 	return nil
 }
 
+// setForwarding sets the spanning-tree state of the host's port on the fabric,
+// bridge(8): 0 is disabled, 3 is forwarding.
 func (h *Host) setForwarding(ctx context.Context, state string) error {
 	_, err := runIn(ctx, h.bed.fabricNS(), nil, "bridge", "link", "set", "dev", h.fabricPort(underlay), "state", state)
 	return err

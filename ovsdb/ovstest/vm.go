@@ -131,18 +131,23 @@ func (vm *VM) plug(ctx context.Context, h *Host, dev string) (*VIF, error) {
 	if err := bringUp(end{h.ns, vif.Interface}); err != nil {
 		return nil, err
 	}
-	args := []string{"add-port", vm.Bridge, vif.Interface}
+	if _, err := h.VSCtl(ctx, vm.plugArgs(vif.Interface)...); err != nil {
+		return nil, err
+	}
+	return vif, nil
+}
+
+// plugArgs are those of ovs-vsctl that add a VIF to the VM's bridge.
+func (vm *VM) plugArgs(vif string) []string {
+	args := []string{"--may-exist", "add-port", vm.Bridge, vif}
 	ids := vm.externalIDs()
 	if len(ids) > 0 {
-		args = append(args, "--", "set", "Interface", vif.Interface)
+		args = append(args, "--", "set", "Interface", vif)
 	}
 	for _, key := range slices.Sorted(maps.Keys(ids)) {
 		args = append(args, fmt.Sprintf("external_ids:%q=%q", key, ids[key]))
 	}
-	if _, err := h.VSCtl(ctx, args...); err != nil {
-		return nil, err
-	}
-	return vif, nil
+	return args
 }
 
 func (vm *VM) externalIDs() map[string]string {

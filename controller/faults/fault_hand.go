@@ -1,0 +1,225 @@
+package faults
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"ovsmesh/controller/api"
+	"ovsmesh/openflow/audit"
+)
+
+// What hand faults may take. Traffic on the host that they meet may suffer: what
+// it loses is counted.
+var (
+	rowsByHand  = Limits{Within: 2 * time.Second, Lost: Any, Rows: Any, Flows: Any}
+	flowsByHand = Limits{Within: time.Second, Lost: Any, Flows: Any}
+)
+
+// handFaults are changes of what is ours by somebody else.
+func handFaults() []Fault {
+	return []Fault{
+		byHand("port-removed", "a tunnel's port removed by hand", rowsByHand, removePort, audit.MissingTunnel),
+		byHand("port-changed", "a tunnel's key or remote_ip changed by hand", rowsByHand, changePort, audit.ChangedTunnel),
+		{
+			Name: "port-renumbered", What: "ofport_request of a tunnel or a VIF changed by hand",
+			Expect: "flows follow the new number", Limits: rowsByHand, Inject: renumberPort,
+		},
+		byHand("controller-removed", "a bridge's controller removed by hand: the switch drops all its flows", rowsByHand, removeController, audit.WrongBridgeSetting),
+		byHand("controller-changed", "the target of a bridge's controller changed by hand", rowsByHand, changeController, audit.WrongBridgeSetting),
+		byHand("bridge-changed", "a setting of a bridge changed by hand", rowsByHand, changeBridge, audit.WrongBridgeSetting),
+		{
+			Name: "bridge-removed", What: "a bridge that ovsmesh made (createBridge) removed by hand",
+			Expect: "made again, with its tunnels", Limits: rowsByHand, Inject: removeBridge,
+		},
+		{
+			Name: "manager-removed", What: "a host's manager removed by hand (ovs-vsctl del-manager)",
+			Expect: "no loss; shown as unreachable, with what to do on the host: we can't",
+			Limits: Limits{Within: 10 * time.Second},
+			Inject: removeManager,
+		},
+		byHand("flow-removed", "a flow of ours deleted by hand", flowsByHand, removeFlow, audit.MissingFlow),
+		byHand("flows-removed", "all flows of a bridge deleted by hand", flowsByHand, removeFlows, audit.MissingFlow),
+		byHand("flow-changed", "a flow of ours changed by hand", flowsByHand, changeFlow, audit.ChangedFlow),
+		byHand("flow-added", "a flow with our mark added by hand", flowsByHand, addFlow, audit.UnexpectedFlow),
+	}
+}
+
+// byHand is a change at one place that is to be mended and recorded.
+func byHand(name, what string, limits Limits, change func(context.Context, *Mesh, place, *rand.Rand) error, kinds ...string) Fault {
+	return Fault{
+		Name: name, What: what, Expect: "put right, recorded in the history", Limits: limits,
+		Inject: func(ctx context.Context, m *Mesh, rng *rand.Rand) (Injected, error) {
+			p := m.pick(rng)
+			in := Injected{Host: p.host.Name, Since: time.Now()}
+			since := in.Since
+			in.Right = func(ctx context.Context) error {
+				if err := m.recorded(ctx, p.host.Name, since, kinds...); err != nil {
+					return err
+				}
+				return Until(ctx, m.Clean)
+			}
+			in.Undo = nothing // BFD takes its time
+			return in, change(ctx, m, p, rng)
+		},
+	}
+}
+
+func removePort(ctx context.Context, _ *Mesh, p place, _ *rand.Rand) error {
+	name, err := p.tunnel(ctx)
+	if err == nil {
+		_, err = p.host.VSCtl(ctx, "del-port", name)
+	}
+	return err
+}
+
+func changePort(ctx context.Context, _ *Mesh, p place, rng *rand.Rand) error {
+	name, err := p.tunnel(ctx)
+	if err == nil {
+		set := []string{"options:key=99", "options:remote_ip=203.0.113.9", "options:key=flow"}[rng.IntN(3)]
+		_, err = p.host.VSCtl(ctx, "set", "Interface", name, set)
+	}
+	return err
+}
+
+func renumberPort(ctx context.Context, m *Mesh, rng *rand.Rand) (Injected, error) {
+	p := m.pick(rng)
+	in := Injected{Host: p.host.Name}
+	name, err := p.tunnel(ctx)
+	if err != nil {
+		return in, err
+	}
+	if rng.IntN(2) == 0 {
+		if vm := m.vmAt(p.name, p.host); vm != nil {
+			name = vm.Interface
+		}
+	}
+	number := fmt.Sprint(100 + rng.IntN(20_000))
+	in.Since = time.Now()
+	if _, err := p.host.VSCtl(ctx, "set", "Interface", name, "ofport_request="+number); err != nil {
+		return in, err
+	}
+	in.Right = func(ctx context.Context) error {
+		if got, err := p.host.VSCtl(ctx, "get", "Interface", name, "ofport"); err != nil || got != number {
+			return errors.Join(err, fmt.Errorf("port %s of %s has number %s, want %s", name, p.host.Name, got, number))
+		}
+		return Until(ctx, func(ctx context.Context) error {
+			flows, err := m.flows(ctx, p.host, p.bridge)
+			if err == nil && !slices.ContainsFunc(flows, func(f string) bool { return strings.Contains(f, "in_port="+number) }) {
+				err = fmt.Errorf("no flow of %s %s is for port %s, number %s", p.host.Name, p.bridge, name, number)
+			}
+			if err != nil {
+				return err
+			}
+			return m.Settled(ctx)
+		})
+	}
+	return in, nil
+}
+
+func removeController(ctx context.Context, _ *Mesh, p place, _ *rand.Rand) error {
+	_, err := p.host.VSCtl(ctx, "del-controller", p.bridge)
+	return err
+}
+
+func changeController(ctx context.Context, _ *Mesh, p place, _ *rand.Rand) error {
+	_, err := p.host.VSCtl(ctx, "set", "Controller", p.bridge, `target="tcp:127.0.0.1:9"`)
+	return err
+}
+
+func changeBridge(ctx context.Context, _ *Mesh, p place, rng *rand.Rand) error {
+	set := []string{"fail_mode=standalone", "other_config:disable-in-band=false", "stp_enable=true", "other_config:datapath-id=00000000000000ff"}
+	_, err := p.host.VSCtl(ctx, "set", "Bridge", p.bridge, set[rng.IntN(len(set))])
+	return err
+}
+
+// madeBridge is a network whose bridges we make.
+const madeBridge = `networks: [{name: green, encap: gre, key: 104, bridge: xapi9, createBridge: true, datapathType: netdev, hosts: %s}]`
+
+func removeBridge(ctx context.Context, m *Mesh, rng *rand.Rand) (Injected, error) {
+	h := m.pick(rng).host
+	in := Injected{Host: h.Name}
+	var names []string
+	for _, h := range m.Hosts() {
+		names = append(names, h.Name)
+	}
+	in.Undo = func(ctx context.Context) error {
+		_, err := m.Server.Client.Delete(ctx, api.KindNetworks, "green")
+		return err
+	}
+	if err := m.Apply(ctx, fmt.Sprintf(madeBridge, "["+strings.Join(names, ", ")+"]")); err != nil {
+		return in, err
+	}
+	if err := m.Settled(ctx); err != nil {
+		return in, err
+	}
+	in.Since = time.Now()
+	_, err := h.VSCtl(ctx, "del-br", "xapi9")
+	in.Right = func(ctx context.Context) error {
+		return Until(ctx, func(ctx context.Context) error {
+			if _, err := h.VSCtl(ctx, "br-exists", "xapi9"); err != nil {
+				return fmt.Errorf("bridge xapi9 of %s: %w", h.Name, err)
+			}
+			return m.Settled(ctx)
+		})
+	}
+	return in, err
+}
+
+func removeManager(ctx context.Context, m *Mesh, rng *rand.Rand) (Injected, error) {
+	h := m.pick(rng).host
+	in := Injected{Host: h.Name, Since: time.Now()}
+	_, err := h.VSCtl(ctx, "del-manager")
+	in.Right = func(ctx context.Context) error {
+		return m.alarmed(ctx, h.Name, "ovs-vsctl set-manager "+m.Server.Manager(), api.HealthUnreachable, api.HealthStuck)
+	}
+	in.Undo = func(ctx context.Context) error { return h.SetManager(ctx, m.Server.Manager()) }
+	return in, err
+}
+
+// anyFlow picks a flow of ours at a place.
+func (m *Mesh) anyFlow(ctx context.Context, p place, rng *rand.Rand) (string, error) {
+	flows, err := m.flows(ctx, p.host, p.bridge)
+	if err == nil && len(flows) == 0 {
+		err = fmt.Errorf("%s %s has no flows of ours", p.host.Name, p.bridge)
+	}
+	if err != nil {
+		return "", err
+	}
+	return flows[rng.IntN(len(flows))], nil
+}
+
+func removeFlow(ctx context.Context, m *Mesh, p place, rng *rand.Rand) error {
+	f, err := m.anyFlow(ctx, p, rng)
+	if err == nil {
+		_, err = p.host.OFCtl(ctx, "--strict", "del-flows", p.bridge, matchOf(f))
+	}
+	return err
+}
+
+func removeFlows(ctx context.Context, _ *Mesh, p place, _ *rand.Rand) error {
+	_, err := p.host.OFCtl(ctx, "del-flows", p.bridge)
+	return err
+}
+
+// changeFlow makes a flow do what none of ours does.
+func changeFlow(ctx context.Context, m *Mesh, p place, rng *rand.Rand) error {
+	f, err := m.anyFlow(ctx, p, rng)
+	if err == nil {
+		_, err = p.host.OFCtl(ctx, "--strict", "mod-flows", p.bridge, matchOf(f)+",actions=in_port")
+	}
+	return err
+}
+
+func addFlow(ctx context.Context, _ *Mesh, p place, rng *rand.Rand) error {
+	_, err := p.host.OFCtl(ctx, "add-flow", p.bridge,
+		fmt.Sprintf("cookie=%s0000ffff0001,table=60,priority=%d,dl_type=0x88cc,actions=drop", ourCookie, 2+rng.IntN(100)))
+	return err
+}
+
+// nothing is to be undone; the mesh has still to settle.
+func nothing(context.Context) error { return nil }
