@@ -128,6 +128,7 @@ func (h *host) wantBridge(b *bridge) plan.Bridge {
 		if on.CreateBridge {
 			w.Create, w.DatapathType = true, on.Net.DatapathType
 		}
+		w.Note = on.HostNote
 		if !w.Take {
 			continue
 		}
@@ -174,6 +175,9 @@ func (h *host) wantPorts(name string) plan.Network {
 	b := h.bridges[w.Bridge]
 	if b != nil && h.held(b) {
 		return w
+	}
+	if on != nil && on.Bridge != "" {
+		w.Note = on.Note()
 	}
 	if on == nil {
 		w.Tunnels = h.carriers[name].tunnels()

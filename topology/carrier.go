@@ -65,3 +65,7 @@ func carrierPort(mode string, encap Encap, dstPort uint16, localID, peerID int) 
 	}
 	return shortName("sg", fmt.Sprintf("sg-%d-%d", localID, peerID))
 }
+
+// Carrier returns the name of the carrier of the network's tunnel ports, ""
+// where these are its own.
+func (n Network) Carrier() string { return carrierName(n.TunnelPorts, n.Encap, n.DstPort) }

@@ -52,6 +52,10 @@ func claimOf(rec *HostRecord, facts *HostFacts) claim {
 	return claim{err: "no endpoint is known: neither the spec nor other_config:local_ip nor external_ids:ovsmesh-endpoint-ip names one"}
 }
 
+// EndpointOf returns the tunnel endpoint that a host's record and facts give it,
+// whoever else claims it; invalid if they give none.
+func EndpointOf(rec HostRecord, facts HostFacts) netip.Addr { return claimOf(&rec, &facts).addr }
+
 func newClaim(addr netip.Addr, source string, explicit bool) claim {
 	addr = addr.Unmap()
 	if why := unusable(addr); why != "" {

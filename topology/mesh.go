@@ -39,6 +39,10 @@ type netState struct {
 	rec  *NetworkRecord // nil: deleted, or not yet told of
 	view *NetworkView   // as of the last Flush
 	on   map[*hostState]*OnHost
+
+	noteText      string // see note
+	noted         *NetworkRecord
+	notedExternal []Host
 }
 
 // hostState is a host as the Mesh keeps it.
@@ -53,6 +57,9 @@ type hostState struct {
 
 	recChanged     bool // since the last Flush
 	bridgesChanged bool // since the last Flush, names or UUIDs of bridges
+
+	noteText string // see note
+	noted    *HostRecord
 }
 
 // external reports whether the host is a tunnel endpoint that nobody of us

@@ -36,13 +36,13 @@ func (v *NetworkView) equal(o *NetworkView) bool {
 	return v.ID == o.ID && v.Name == o.Name && v.Tenant == o.Tenant && v.Encap == o.Encap &&
 		v.Key == o.Key && v.DstPort == o.DstPort && v.DatapathType == o.DatapathType && v.PortSecurity == o.PortSecurity &&
 		v.Learning == o.Learning && v.DropBroadcast == o.DropBroadcast && v.DropUnknown == o.DropUnknown &&
-		v.TunnelPorts == o.TunnelPorts && v.BFD == o.BFD && v.TakeBridge == o.TakeBridge && v.MTU == o.MTU &&
+		v.TunnelPorts == o.TunnelPorts && v.BFD == o.BFD && v.TakeBridge == o.TakeBridge && v.MTU == o.MTU && v.Note == o.Note &&
 		slices.EqualFunc(v.Members, o.Members, func(a, b Member) bool { return a.equal(&b) })
 }
 
 // equal compares all but Net.
 func (on *OnHost) equal(o *OnHost) bool {
-	return on.Bridge == o.Bridge && on.CreateBridge == o.CreateBridge && on.Self.equal(&o.Self) &&
+	return on.Bridge == o.Bridge && on.CreateBridge == o.CreateBridge && on.Listed == o.Listed && on.HostNote == o.HostNote && on.Self.equal(&o.Self) &&
 		slices.EqualFunc(on.VIFs, o.VIFs, LocalVIF.equal) && slices.Equal(on.Problems, o.Problems)
 }
 

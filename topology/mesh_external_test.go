@@ -35,7 +35,7 @@ func TestExternalHost(t *testing.T) {
 		Host: "switch7", HostID: 7, Endpoint: external.Endpoint, Explicit: true, External: true,
 		Stations: []Station{{mac, addrs("10.1.1.7")}}, Floating: addrs("10.1.1.9"), DHCPServer: true, Router: true,
 	}
-	if d := cmp.Diff(&OnHost{Net: m.Network("blue"), Self: self}, on, compareAddrs); d != "" {
+	if d := cmp.Diff(&OnHost{Net: m.Network("blue"), Self: self, Listed: true, HostNote: noteOfHost(external)}, on, compareAddrs); d != "" {
 		t.Errorf("want (-) and got (+):\n%s", d)
 	}
 	if table := MACTable(m.View("xen1", "blue")); len(table) != 2 || table[1].MAC != mac || table[1].Peers[0] != "switch7" {
@@ -107,6 +107,7 @@ func TestViewHasTheOptions(t *testing.T) {
 	} {
 		tc.net.Name, tc.net.Encap, tc.net.Key = "blue", VXLAN, 7
 		tc.want.ID, tc.want.Name, tc.want.Encap, tc.want.Key, tc.want.DstPort = 1, "blue", VXLAN, 7, 4789
+		tc.want.Note = noteOfNetwork(NetworkRecord{ID: 1, Network: tc.net}, nil)
 		m := NewMesh()
 		m.SetNetwork(NetworkRecord{ID: 1, Network: tc.net})
 		m.Flush()

@@ -38,6 +38,7 @@ func (w *world) oracle() map[string]map[string]*OnHost {
 			if on == nil {
 				continue
 			}
+			on.Listed, on.HostNote = slices.Contains(n.Hosts, h.Name), noteOfHost(h)
 			on.Net = view
 			view.Members = append(view.Members, on.Self)
 			if views[h.Name] == nil {
@@ -48,6 +49,7 @@ func (w *world) oracle() map[string]map[string]*OnHost {
 		slices.SortFunc(view.Members, func(a, b Member) int { return a.HostID - b.HostID })
 		view.Addresses = addressesOf(view.Members, view.DropBroadcast)
 		view.MACs = placesOf(view.Members)
+		view.Note = noteOfNetwork(n, view.Members)
 	}
 	return views
 }

@@ -96,7 +96,7 @@ func (n *netState) attach(h *hostState, listed bool) *OnHost {
 	if j == nil {
 		j = &joins{}
 	}
-	on := &OnHost{Problems: slices.Clone(j.problems)}
+	on := &OnHost{Problems: slices.Clone(j.problems), Listed: listed, HostNote: h.note()}
 	on.Self = Member{
 		Host: h.name, HostID: h.rec.ID,
 		Endpoint: h.end.addr, Explicit: h.end.explicit, Error: h.end.err, External: external,
@@ -181,6 +181,7 @@ func (n *netState) look(fresh map[*hostState]*OnHost) {
 	slices.SortFunc(view.Members, func(a, b Member) int {
 		return cmp.Or(cmp.Compare(a.HostID, b.HostID), strings.Compare(a.Host, b.Host))
 	})
+	view.Note = n.note(view.Members)
 	if n.view == nil || !n.view.equal(view) {
 		view.Addresses = knownAddresses(view.Members, view.DropBroadcast)
 		view.MACs = macsOf(view.Members)

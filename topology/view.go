@@ -19,6 +19,8 @@ type OnHost struct {
 	VIFs         []LocalVIF // this host's VIFs in the network, sorted by interface name
 	Self         Member     // this host's entry in Net.Members
 	Problems     []string   // why something of this network can't be done on this host, for people
+	Listed       bool       // the network lists this host
+	HostNote     string     // the host as the store has it, for the bridge; see HostNote
 }
 
 // LocalVIF is a VM's interface on the host itself.
@@ -50,6 +52,7 @@ type NetworkView struct {
 	BFD           bool
 	TakeBridge    bool     // also a bridge that holds physical NICs or VLAN fake bridges
 	MTU           int      // that the spec names for VMs; 0: follows from the underlay
+	Note          string   // the network as the store has it; see OnHost.Note
 	Members       []Member // sorted by HostID
 
 	// Addresses follows from Members: whose MAC each address is of which that

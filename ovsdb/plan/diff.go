@@ -21,6 +21,7 @@ func Diff(db *schema.DB, want Want) Plan {
 	}
 	for _, b := range sorted(want.Bridges, func(b Bridge) string { return b.Name }) {
 		d.bridge(b)
+		d.noteHost(b)
 	}
 	for _, r := range sorted(want.Release, func(r Release) string { return r.Bridge }) {
 		d.release(r)
@@ -35,6 +36,7 @@ func Diff(db *schema.DB, want Want) Plan {
 	}
 	for _, m := range matches {
 		d.network(m)
+		d.noteNetwork(m.Network)
 	}
 	return d.plan
 }
@@ -77,6 +79,11 @@ func (d *differ) withForgotten(networks []Network) []Network {
 		if name := p.ExternalIDs[schema.KeyNetwork]; d.ours(p.ExternalIDs) && !known[name] {
 			known[name] = true
 			networks = append(networks, Network{Name: name})
+		}
+	}
+	for _, name := range d.db.NotedNetworks() {
+		if !known[name] {
+			networks = append(networks, Network{Name: name}) // it has no ports, and goes only where it is ours
 		}
 	}
 	return sorted(networks, func(n Network) string { return n.Name })

@@ -55,6 +55,10 @@ type Bridge struct {
 	// port that has VLANs of its own is left as it is. Only used with Take; a
 	// fence of a port that is not named goes.
 	Fence []string
+
+	// Note is what the store has of this host, for external_ids:ovsmesh-host;
+	// "" leaves what is there.
+	Note string
 }
 
 // Release is a bridge to be given back. One that we don't manage is left alone.
@@ -77,6 +81,10 @@ type Network struct {
 	// Keep names ports that are not wanted and stay for now: flows still use
 	// them until the ports that replace them are in.
 	Keep []string
+
+	// Note is what the store has of the network, for the bridge's
+	// external_ids:ovsmesh-spec-NAME; "": no bridge is to carry one.
+	Note string
 }
 
 // Tunnel is one tunnel port.
@@ -116,6 +124,7 @@ type Group struct {
 	Network string // "" in the group of a bridge
 	Ops     []ovsdb.Operation
 	Steps   []string // the same for people, one a change
+	Note    bool     // it does nothing but note, which is nothing to ovs-vswitchd
 }
 
 // Setting is something of a managed bridge that is not as wanted: a column or a

@@ -50,9 +50,11 @@ func (d *differ) release(r Release) {
 		ms = append(ms, patch("external_ids", b.ExternalIDs, map[string]string{keyTaken: ""})...)
 	} else {
 		ms = append(ms, refs("controller", own, nil)...)
-		ms = append(ms, patch("external_ids", b.ExternalIDs, map[string]string{
-			schema.KeyOwner: "", schema.KeySaved: "", keyCreated: "", keyTaken: "", keyHello: "",
-		})...)
+		marks := unnoted(b)
+		for _, key := range []string{schema.KeyOwner, schema.KeySaved, keyCreated, keyTaken, keyHello} {
+			marks[key] = ""
+		}
+		ms = append(ms, patch("external_ids", b.ExternalIDs, marks)...)
 		g.Steps = append(g.Steps, "give bridge "+b.Name+" back")
 	}
 	if len(row) > 0 {

@@ -21,23 +21,32 @@ const deletionBatch = 250
 
 // Ops returns the operations of all groups as one transaction, and the
 // increment of Open_vSwitch.next_cfg by which cur_cfg tells when ovs-vswitchd
-// has done it. A plan without groups has none.
+// has done it, save where there are only notes. A plan without groups has none.
 //
 // What the groups do to Bridge.ports is done at the end, once a bridge: the
 // database sorts that set anew at every change of it.
 func (p Plan) Ops(db *schema.DB) []ovsdb.Operation {
 	ops, ports := p.gather()
 	ops = append(ops, ports.ops()...)
+	return p.ended(db, ops)
+}
+
+// ended adds the increment of next_cfg to operations, if they are anything to
+// ovs-vswitchd.
+func (p Plan) ended(db *schema.DB, ops []ovsdb.Operation) []ovsdb.Operation {
 	if len(ops) == 0 {
 		return nil
 	}
-	return append(ops, bump(db))
+	if slices.ContainsFunc(p.Groups, func(g Group) bool { return !g.Note }) {
+		ops = append(ops, bump(db))
+	}
+	return ops
 }
 
 // Batches returns the operations of all groups as transactions to be sent one
 // after the other, which together do what that of Ops does. The first does
 // everything save deletions of ports beyond deletionBatch, which the others do
-// with as many each. Each ends with the increment of next_cfg. The first alone
+// with as many each. Each ends with the increment of next_cfg, as with Ops. The first alone
 // leaves a valid state, and a new plan after it finds the rest to be done.
 func (p Plan) Batches(db *schema.DB) [][]ovsdb.Operation {
 	ops, ports := p.gather()
@@ -50,7 +59,7 @@ func (p Plan) Batches(db *schema.DB) [][]ovsdb.Operation {
 	if len(ops) == 0 {
 		return nil
 	}
-	batches := [][]ovsdb.Operation{append(ops, bump(db))}
+	batches := [][]ovsdb.Operation{p.ended(db, ops)}
 	for _, more := range rest {
 		batches = append(batches, append(more.ops(), bump(db)))
 	}

@@ -3,6 +3,7 @@ package schema
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 )
 
@@ -28,7 +29,8 @@ type DB struct {
 	portOfInterface map[string]string // Interface UUID → Port UUID
 	owned           map[string]*Port  // Ports with KeyOwner, by UUID
 	ofNetwork       map[string]map[string]*Port
-	owners          map[string]int // rows by KeyOwner; see Owners
+	owners          map[string]int                // rows by KeyOwner; see Owners
+	noting          map[string]map[string]*Bridge // Bridges with a note of a network, by network and UUID
 }
 
 // NewDB returns an empty copy of a database with that schema.
@@ -49,6 +51,7 @@ func NewDB(s *Schema) *DB {
 		owned:           map[string]*Port{},
 		ofNetwork:       map[string]map[string]*Port{},
 		owners:          map[string]int{},
+		noting:          map[string]map[string]*Bridge{},
 	}
 }
 
@@ -86,6 +89,21 @@ func (db *DB) OwnedPorts() []*Port { return sorted(db.owned) }
 // Owners returns the stores that have rows here, bridges and ports, and how many:
 // by the UUID in KeyOwner. The map is for reading only, until the next Apply.
 func (db *DB) Owners() map[string]int { return db.owners }
+
+// Noting returns the bridges that carry a note of a network, whoever's it is,
+// sorted by name.
+func (db *DB) Noting(network string) []*Bridge {
+	if len(db.noting[network]) == 0 {
+		return nil
+	}
+	return slices.SortedFunc(maps.Values(db.noting[network]), func(a, b *Bridge) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.UUID, b.UUID))
+	})
+}
+
+// NotedNetworks returns the networks of which a bridge carries a note, whoever's
+// it is, sorted.
+func (db *DB) NotedNetworks() []string { return slices.Sorted(maps.Keys(db.noting)) }
 
 func sorted(m map[string]*Port) []*Port {
 	ports := make([]*Port, 0, len(m))

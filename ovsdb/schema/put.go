@@ -21,6 +21,7 @@ func (db *DB) putBridge(t *tally, uuid string, row *Bridge) {
 	if old != nil {
 		unname(db.bridgeByName, old.Name, old)
 		db.count(old.ExternalIDs, -1)
+		db.unnote(old)
 	}
 	var was, is []string
 	if old != nil {
@@ -32,6 +33,7 @@ func (db *DB) putBridge(t *tally, uuid string, row *Bridge) {
 		db.Bridges[uuid] = row
 		db.bridgeByName[row.Name] = row
 		db.count(row.ExternalIDs, 1)
+		db.note(row)
 		is = row.Ports
 	}
 	gone, come := differ(was, is)
@@ -120,6 +122,32 @@ func (db *DB) disown(p *Port) {
 	delete(db.ofNetwork[network], p.UUID)
 	if len(db.ofNetwork[network]) == 0 {
 		delete(db.ofNetwork, network)
+	}
+}
+
+func (db *DB) note(b *Bridge) {
+	for key := range b.ExternalIDs {
+		network, ok := Noted(key)
+		if !ok {
+			continue
+		}
+		if db.noting[network] == nil {
+			db.noting[network] = map[string]*Bridge{}
+		}
+		db.noting[network][b.UUID] = b
+	}
+}
+
+func (db *DB) unnote(b *Bridge) {
+	for key := range b.ExternalIDs {
+		network, ok := Noted(key)
+		if !ok {
+			continue
+		}
+		delete(db.noting[network], b.UUID)
+		if len(db.noting[network]) == 0 {
+			delete(db.noting, network)
+		}
 	}
 }
 

@@ -5,6 +5,8 @@
 // It does no I/O and starts no goroutines. A DB is owned by one goroutine.
 package schema
 
+import "strings"
+
 // OpenvSwitch is the one row of table Open_vSwitch.
 type OpenvSwitch struct {
 	UUID          string
@@ -81,4 +83,14 @@ const (
 	KeyPeer    = "ovsmesh-peer"    // name of the host at the far end of a tunnel port
 	KeySaved   = "ovsmesh-saved"   // on a Bridge: JSON of the settings that it had before
 	KeyLeave   = "ovsmesh-leave"   // on Open_vSwitch: this host is to leave, or has left, the mesh
+	KeyHost    = "ovsmesh-host"    // on a Bridge: the host as the store has it, topology.HostNote
+
+	prefixNote = "ovsmesh-spec-" // on a Bridge, and the name of a network on it: see NoteKey
 )
+
+// NoteKey returns the key under which a Bridge carries what the store has of a
+// network on it, topology.NetworkNote.
+func NoteKey(network string) string { return prefixNote + network }
+
+// Noted returns the network whose note stands under a key of a Bridge.
+func Noted(key string) (network string, ok bool) { return strings.CutPrefix(key, prefixNote) }

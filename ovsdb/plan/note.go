@@ -1,0 +1,64 @@
+package plan
+
+import (
+	"fmt"
+
+	"github.com/ovn-org/libovsdb/ovsdb"
+
+	"ovsmesh/ovsdb/schema"
+)
+
+// A note is what our store has of a network, on the bridge that carries it on a
+// host, and of the host, on each bridge that we manage: with these a store that
+// is lost is told anew by the switches. They go with what they are of, and mean
+// nothing to ovs-vswitchd.
+
+// noteNetwork adds the group that puts the note of a network where it belongs
+// and takes it from where it does not.
+func (d *differ) noteNetwork(n Network) {
+	g := Group{Bridge: n.Bridge, Network: n.Name, Note: true}
+	key := schema.NoteKey(n.Name)
+	for _, b := range d.db.Noting(n.Name) {
+		if d.ours(b.ExternalIDs) && (b.Name != n.Bridge || n.Note == "") {
+			g.Ops = append(g.Ops, mutate("Bridge", byUUID(b.UUID), patch("external_ids", b.ExternalIDs, map[string]string{key: ""})...))
+			g.Steps = append(g.Steps, fmt.Sprintf("bridge %s no longer tells of network %s", b.Name, n.Name))
+		}
+	}
+	if n.Note != "" && d.open[n.Bridge] {
+		where, had := byName(n.Bridge), map[string]string(nil) // it may be made by this very plan
+		if b := d.db.BridgeByName(n.Bridge); b != nil {
+			where, had = byUUID(b.UUID), b.ExternalIDs
+		}
+		if ms := patch("external_ids", had, map[string]string{key: n.Note}); len(ms) > 0 {
+			g.Ops = append(g.Ops, mutate("Bridge", where, ms...))
+			g.Steps = append(g.Steps, fmt.Sprintf("bridge %s tells of network %s", n.Bridge, n.Name))
+		}
+	}
+	d.add(g)
+}
+
+// noteHost adds the group that puts the note of the host on a bridge of ours.
+func (d *differ) noteHost(w Bridge) {
+	if w.Note == "" || !d.open[w.Name] {
+		return
+	}
+	where, had := byName(w.Name), map[string]string(nil)
+	if b := d.db.BridgeByName(w.Name); b != nil {
+		where, had = byUUID(b.UUID), b.ExternalIDs
+	}
+	if ms := patch("external_ids", had, map[string]string{schema.KeyHost: w.Note}); len(ms) > 0 {
+		d.add(Group{Bridge: w.Name, Note: true, Ops: []ovsdb.Operation{mutate("Bridge", where, ms...)},
+			Steps: []string{fmt.Sprintf("bridge %s tells whose it is", w.Name)}})
+	}
+}
+
+// unnoted returns the keys of all notes on a bridge, to be taken away.
+func unnoted(b *schema.Bridge) map[string]string {
+	none := map[string]string{schema.KeyHost: ""}
+	for key := range b.ExternalIDs {
+		if _, is := schema.Noted(key); is {
+			none[key] = ""
+		}
+	}
+	return none
+}
