@@ -57,12 +57,21 @@ func (c *Change) item(kind, name, verb string, fields ...string) {
 	c.Items = append(c.Items, Item{Kind: kind, Name: name, Verb: verb, Fields: fields})
 }
 
+// Current returns an error where Commit would refuse a change as planned too long
+// ago.
+func (in *Intent) Current(c *Change) error {
+	if c.generation != in.generation {
+		return fmt.Errorf("%w: planned on generation %d of the intent, which is at %d by now", ErrConflict, c.generation, in.generation)
+	}
+	return nil
+}
+
 // Commit makes a planned change. One that was planned before another was
 // committed is refused with ErrConflict, as is one of another intent's
 // generation; the intent is then as before.
 func (in *Intent) Commit(c *Change) error {
-	if c.generation != in.generation {
-		return fmt.Errorf("%w: planned on generation %d of the intent, which is at %d by now", ErrConflict, c.generation, in.generation)
+	if err := in.Current(c); err != nil {
+		return err
 	}
 	if c.Empty() {
 		return nil

@@ -9,8 +9,8 @@ import (
 
 // Notes are what a store knows of a network and of a host, written beside what
 // it makes there, so that a store that is lost can be told anew by the switches
-// themselves. What a network's VMs are told of by `ports` entries and the key
-// pools are in none: nobody but the operator's spec has these.
+// themselves. Ports, key pools and MTUs that a spec names are in none:
+// a host is not written to for what is nothing to it.
 //
 // A NetworkNote is the network as it stood when the note was written, and its
 // external members, of which no host of their own tells.
@@ -19,19 +19,23 @@ type NetworkNote struct {
 	Listed  bool    `json:"listed,omitempty"` // the network lists the host that has the note
 	ID      uint32  `json:"id"`               // in the cookies of its flows
 	AutoKey bool    `json:"autoKey,omitempty"`
-	Network Network `json:"network"` // without fields that hold their default, and without Hosts
+	Network Network `json:"network"` // without fields that hold their default, and without Hosts and MTU
 
 	External []Host `json:"external,omitempty"` // sorted by ID
 }
 
 // A HostNote is a host as it stood when the note was written. Its system-id is
-// not in it: that the host tells itself, and a copied database would lie.
+// not in it: that the host tells itself, and a copied database would lie. Nor is
+// its MTU, or whether a spec names it.
 type HostNote struct {
 	Version int  `json:"version"`
 	AutoID  bool `json:"autoID,omitempty"`
-	Named   bool `json:"named,omitempty"` // a spec named it; else it had only dialled in
 	Host    Host `json:"host"`
 }
+
+// Named reports whether a spec must have named the host: nobody else fixes an ID
+// or an endpoint.
+func (n HostNote) Named() bool { return !n.AutoID || n.Host.Endpoint.IsValid() }
 
 // noteVersion is what this code writes and reads.
 const noteVersion = 1
@@ -106,8 +110,8 @@ const (
 func (h *hostState) note() string {
 	if h.noted != h.rec {
 		host := h.rec.Host.short()
-		host.SystemID = ""
-		h.noted, h.noteText = h.rec, encodeNote(HostNote{Version: noteVersion, AutoID: h.rec.AutoID, Named: !h.rec.Registered, Host: host})
+		host.SystemID, host.UnderlayMTU = "", 0
+		h.noted, h.noteText = h.rec, encodeNote(HostNote{Version: noteVersion, AutoID: h.rec.AutoID, Host: host})
 	}
 	return h.noteText
 }
@@ -124,7 +128,7 @@ func (n *netState) note(members []Member) string {
 	if n.noted != n.rec || !slices.Equal(n.notedExternal, external) {
 		n.noted, n.notedExternal = n.rec, external
 		network := n.rec.Network.short()
-		network.Hosts = nil
+		network.Hosts, network.MTU = nil, 0
 		n.noteText = encodeNote(NetworkNote{Version: noteVersion, ID: n.rec.ID, AutoKey: n.rec.AutoKey, Network: network, External: external})
 	}
 	return n.noteText

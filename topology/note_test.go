@@ -13,17 +13,17 @@ import (
 // noteOfHost and noteOfNetwork are the oracle's way to the notes.
 func noteOfHost(r HostRecord) string {
 	h := r.Host
-	h.SystemID = ""
+	h.SystemID, h.UnderlayMTU = "", 0
 	if h.Kind == "managed" {
 		h.Kind = ""
 	}
-	b, _ := json.Marshal(map[string]any{"version": 1, "autoID": r.AutoID, "named": !r.Registered, "host": h})
+	b, _ := json.Marshal(map[string]any{"version": 1, "autoID": r.AutoID, "host": h})
 	return reordered[HostNote](b)
 }
 
 func noteOfNetwork(r NetworkRecord, members []Member) string {
 	n := r.Network
-	n.Hosts = nil
+	n.Hosts, n.MTU = nil, 0
 	for _, f := range []struct {
 		field *string
 		def   string
@@ -102,7 +102,7 @@ func TestNotesReadBack(t *testing.T) {
 	m.Flush()
 
 	want := NetworkNote{Version: 1, Listed: true, ID: 7, AutoKey: true, Network: net.Network, External: []Host{{Name: "far", ID: 4, Endpoint: far.Endpoint}}}
-	want.Network.Hosts = nil
+	want.Network.Hosts, want.Network.MTU = nil, 0
 	for host, listed := range map[string]bool{"xen1": true, "xen2": false} {
 		on := m.View(host, "blue")
 		got, err := ParseNetworkNote("blue", on.Note())
@@ -112,7 +112,7 @@ func TestNotesReadBack(t *testing.T) {
 		}
 	}
 	wantHost := HostNote{Version: 1, AutoID: true, Host: xen1.Host.short()}
-	wantHost.Host.SystemID = ""
+	wantHost.Host.SystemID, wantHost.Host.UnderlayMTU = "", 0
 	got, err := ParseHostNote(m.View("xen1", "blue").HostNote)
 	if d := cmp.Diff(wantHost, got, cmpopts.EquateComparable(netip.Addr{})); err != nil || d != "" {
 		t.Errorf("%v\n%s", err, d)

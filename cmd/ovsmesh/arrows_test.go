@@ -26,7 +26,7 @@ type arrow struct {
 
 // The packages that compute and do nothing else.
 var pure = []string{
-	"topology", "topology/graph", "openflow/flow", "openflow/pipeline", "openflow/forward", "openflow/trace", "openflow/audit", "openflow/verify", "ovsdb/notation", "ovsdb/schema", "ovsdb/plan",
+	"topology", "topology/graph", "openflow/flow", "openflow/pipeline", "openflow/forward", "openflow/trace", "openflow/audit", "openflow/verify", "ovsdb/notation", "ovsdb/schema", "ovsdb/plan", "controller/adopt",
 }
 
 var arrows = []arrow{

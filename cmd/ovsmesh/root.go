@@ -66,6 +66,7 @@ the tunnels and flows that the networks need, and keeps them right.`,
 		newVerifyCommand(g),
 		newBackupCommand(g),
 		newRestoreCommand(g),
+		newAdoptCommand(g),
 		newHostCommand(),
 		newVersionCommand(g),
 	)

@@ -476,5 +476,6 @@ func meanings() map[string]string {
 	}
 	maps.Copy(m, traceMeanings())
 	maps.Copy(m, verifyMeanings())
+	maps.Copy(m, adoptMeanings())
 	return m
 }

@@ -69,6 +69,11 @@ func (s *Server) table() []route {
 		{method: "POST", path: "/v1/verify", serve: s.verify,
 			about: operation{id: "verify", summary: "Prove that networks are apart, free of loops, and carry what their options say", body: VerifyRequest{}, answer: VerifyReport{},
 				trouble: []int{400, 404, 408, 413, 500, 503}}},
+		{method: "GET", path: "/v1/adopt", serve: s.adoptable,
+			about: operation{id: "adoptable", summary: "What other stores have left on the hosts that are connected", answer: AdoptOffer{}, trouble: read}},
+		{method: "POST", path: "/v1/adopt", serve: s.adopt,
+			about: operation{id: "adopt", summary: "Make rows of another store this store's own, in place, and its spec what they tell", body: AdoptRequest{}, answer: AdoptResult{},
+				trouble: []int{400, 404, 408, 409, 413, 500, 503}}},
 		{method: "GET", path: "/v1/export", serve: func(r *http.Request) (any, error) { return s.backend.Export(r.Context()) },
 			about: operation{id: "export", summary: "The whole spec, as apply takes it back", answer: topology.Spec{}, trouble: read}},
 		{method: "GET", path: "/v1/inventory", query: "rows", serve: s.inventory,
@@ -237,6 +242,7 @@ func explain(err error) (int, Error) {
 	var spec topology.SpecErrors
 	var large *http.MaxBytesError
 	var refused *RequestError
+	var adopt *AdoptError
 	switch {
 	case errors.As(err, &spec):
 		body.Message = "the spec is refused; nothing has changed"
@@ -248,6 +254,8 @@ func explain(err error) (int, Error) {
 		return http.StatusRequestEntityTooLarge, body
 	case errors.Is(err, os.ErrDeadlineExceeded): // of the connection, not of a context
 		return http.StatusRequestTimeout, body
+	case errors.As(err, &adopt):
+		return http.StatusConflict, adopt.body()
 	case errors.As(err, &refused):
 		return http.StatusBadRequest, body
 	case errors.Is(err, errBadRequest):

@@ -30,6 +30,8 @@ type Backend interface {
 	Flows(context.Context, FlowsRequest) (FlowList, error)
 	Trace(context.Context, TraceRequest) (TraceReport, error)
 	Verify(context.Context, VerifyRequest) (VerifyReport, error)
+	Adoptable(context.Context) (AdoptOffer, error)
+	Adopt(context.Context, AdoptRequest) (AdoptResult, error)
 	Export(context.Context) (topology.Spec, error)
 	Inventory(context.Context, InventoryRequest) (Inventory, error)
 	Events(after uint64) EventPage // 0: only where the stream is now

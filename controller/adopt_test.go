@@ -1,0 +1,203 @@
+package controller_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"net/netip"
+
+	"ovsmesh/controller/api"
+	"ovsmesh/ovsdb/ovstest"
+	"ovsmesh/topology"
+)
+
+// adoptSpec is a mesh with options that are not the defaults, a key from a pool,
+// and a host that no spec names (h4).
+const adoptSpec = `
+keyPools:
+  - {encap: vxlan, range: 5000-5009}
+networks:
+  - {name: green, tenant: acme, encap: gre, key: 7, bridge: xapi3, hosts: [h1], broadcast: drop, unknownUnicast: drop}
+  - {name: blue, tenant: acme, encap: gre, key: 103, bridge: xapi1}
+  - {name: red, tenant: beta, encap: vxlan, bridge: xapi2, portSecurity: false, bfd: true, mtu: 1400, hosts: [h2], dstPort: 8472}
+hosts:
+  - {name: h1, id: 11}
+  - {name: h3, id: 3}
+`
+
+// told is a spec without what no row tells.
+func told(s topology.Spec) topology.Spec {
+	s.KeyPools, s.Ports = nil, nil
+	for i := range s.Networks {
+		s.Networks[i].MTU = 0
+	}
+	return s
+}
+
+// lose stops the controller, takes its data directory away and starts anew.
+func (m *mesh) lose() {
+	m.t.Helper()
+	m.ctl.stop()
+	m.check(os.RemoveAll(m.dir))
+	m.start()
+}
+
+// connected waits until these hosts are connected and may be written to.
+func (m *mesh) connected(hosts ...string) {
+	m.t.Helper()
+	m.within(30*time.Second, "hosts are back", func() error {
+		is := map[string]bool{}
+		for _, h := range m.topology(api.TopologyFilter{}).Hosts {
+			is[h.Name] = h.Connected
+		}
+		for _, name := range hosts {
+			if !is[name] {
+				return fmt.Errorf("%s: %v", name, is)
+			}
+		}
+		return nil
+	})
+}
+
+func (m *mesh) adopt(r api.AdoptRequest) api.AdoptResult {
+	m.t.Helper()
+	res, err := m.ctl.Adopt(m.ctx, r)
+	m.check(err)
+	for _, h := range res.Hosts {
+		if h.Error != "" {
+			m.t.Fatalf("%+v", h)
+		}
+	}
+	return res
+}
+
+// portNumbers returns the ofports of all interfaces of all hosts.
+func (m *mesh) portNumbers() string {
+	all := ""
+	for _, h := range m.Hosts() {
+		all += h.Name + "\n" + m.vsctl(h, "--columns=_uuid,name,ofport,ofport_request,options,error", "list", "Interface")
+	}
+	return all
+}
+
+func (m *mesh) pingRound(vms ...*ovstest.VM) func() {
+	m.t.Helper()
+	var pings []*ovstest.Pinger
+	for i, vm := range vms {
+		p, err := vm.StartPing(m.ctx, vms[(i+1)%len(vms)].IPs[0].Addr(), 10*time.Millisecond)
+		m.check(err)
+		pings = append(pings, p)
+	}
+	return func() {
+		m.t.Helper()
+		for _, p := range pings {
+			r, err := p.Stop()
+			m.check(err)
+			if r.Lost() > 1 || r.Received < 100 { // the last request may be under way
+				m.t.Errorf("ping: %+v", r)
+			}
+		}
+	}
+}
+
+// A lost data directory is recovered from the switches under traffic: no packet
+// is lost, no port is made anew, no flow is written, and the spec is what it was.
+func TestAdoptLostStore(t *testing.T) {
+	m := startMesh(t, 4)
+	m.bridges("xapi1", "xapi2")
+	m.check(m.Host("h1").AddBridge(m.ctx, "xapi3"))
+	m.apply(adoptSpec)
+	var blue, red []*ovstest.VM
+	for i := range 4 {
+		host := fmt.Sprintf("h%d", i+1)
+		blue = append(blue, m.vm(host, fmt.Sprintf("blue-%d", i+1), "xapi1", i+1, ""))
+		red = append(red, m.vm(host, fmt.Sprintf("red-%d", i+1), "xapi2", i+1, ""))
+	}
+	hosts := []string{"h1", "h2", "h3", "h4"}
+	m.meshed("blue", hosts...)
+	m.meshed("red", hosts...)
+	m.pingAll(blue...)
+	m.clean()
+	spec, err := m.ctl.Export(m.ctx)
+	m.check(err)
+	numbers := m.portNumbers()
+	stop := m.pingRound(append(blue, red...)...)
+	before := m.allWrites()
+
+	m.lose()
+	m.connected(hosts...)
+	offer, err := m.ctl.Adoptable(m.ctx)
+	m.check(err)
+	if len(offer.Stores) != 1 || len(offer.Stores[0].Networks) != 3 || len(offer.Stores[0].Hosts) != 4 || len(offer.Stores[0].Problems) > 0 || len(offer.Unseen) > 0 {
+		t.Fatalf("%+v", offer)
+	}
+	time.Sleep(time.Second)
+	for host, now := range m.allWrites() {
+		if now != before[host] {
+			t.Errorf("%s was written to before anything was adopted: %+v, then %+v", host, before[host], now)
+		}
+	}
+	dry, err := m.ctl.Adopt(m.ctx, api.AdoptRequest{All: true, DryRun: true})
+	m.check(err)
+	began := time.Now()
+	res := m.adopt(api.AdoptRequest{All: true})
+	t.Logf("adopted in %v: %+v", time.Since(began), res)
+	if d := cmp.Diff(dry.Items, res.Items); d != "" || len(dry.Hosts) != 4 {
+		t.Errorf("dry run (-) and what was done (+):\n%s", d)
+	}
+	for i, h := range res.Hosts {
+		if i < len(dry.Hosts) && h.Rows != dry.Hosts[i].Rows {
+			t.Errorf("%s: %d rows marked, %d announced", h.Host, h.Rows, dry.Hosts[i].Rows)
+		}
+	}
+	if len(res.Warnings) > 0 {
+		t.Errorf("warnings %q", res.Warnings)
+	}
+	m.synced(res.Generation)
+	m.meshed("blue", hosts...)
+	m.meshed("red", hosts...)
+	m.clean()
+	after := m.allWrites()
+	for host, now := range after {
+		// One transaction; nothing of it is anything to ovs-vswitchd.
+		if was := before[host]; now.records != was.records+1 || now.nextCfg != was.nextCfg || now.flowTables != was.flowTables {
+			t.Errorf("%s: %+v, then %+v", host, was, now)
+		}
+	}
+	if now := m.portNumbers(); now != numbers {
+		t.Errorf("interfaces were\n%s\nand are\n%s", numbers, now)
+	}
+	again, err := m.ctl.Export(m.ctx)
+	m.check(err)
+	if d := cmp.Diff(told(spec), told(again), cmpopts.EquateComparable(netip.Addr{})); d != "" {
+		t.Errorf("the spec was (-) and is (+):\n%s", d)
+	}
+	if res := m.adopt(api.AdoptRequest{All: true}); res.Store != "" || len(res.Items) > 0 {
+		t.Errorf("a second time: %+v", res)
+	}
+
+	// From now on it is a store as any other.
+	m.ctl.stop()
+	m.start()
+	m.connected(hosts...)
+	m.meshed("blue", hosts...)
+	for host, now := range m.allWrites() {
+		if now != after[host] {
+			t.Errorf("%s: a restart wrote: %+v, then %+v", host, after[host], now)
+		}
+	}
+	stop()
+	m.pingAll(blue...)
+	m.apply(strings.ReplaceAll(adoptSpec, "tenant: acme", "tenant: gamma")) // what an operator still has fits
+	m.clean()
+	if n := m.topology(api.TopologyFilter{Network: "blue"}).Networks[0]; n.Tenant != "gamma" {
+		b, _ := json.Marshal(n)
+		t.Errorf("%s", b)
+	}
+}
