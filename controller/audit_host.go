@@ -14,6 +14,7 @@ import (
 	"ovsmesh/openflow/flow"
 	"ovsmesh/openflow/pipeline"
 	"ovsmesh/openflow/wire"
+	"ovsmesh/ovsdb/plan"
 	"ovsmesh/ovsdb/schema"
 )
 
@@ -99,6 +100,11 @@ func (h *host) obstacle(f *audit.Finding) string {
 		if b != nil && on != nil && b.guarded.refused[on.Net.ID] != "" {
 			texts = append(texts, b.guarded.refused[on.Net.ID])
 		}
+	case audit.WrongBridgeSetting:
+		if setting, _, _ := strings.Cut(f.Want, "="); b != nil && b.contests.insisted(plan.SettingOf(setting)) {
+			texts = append(texts, "another program insists on it, so it is put right no more often than every "+rest(plan.SettingOf(setting)).String()+
+				": find that program on this host and stop it")
+		}
 	case audit.ShadowedFlow, audit.ForeignFlow, audit.TunnelError:
 		return ""
 	}
@@ -119,12 +125,12 @@ func bridgesText(names []string) string {
 	return text
 }
 
-// rows returns what a transaction would change on the host, in words.
+// rows returns what a transaction of a repair would change on the host, in words.
 func (l *hostLook) rows(h *host) []string {
 	complete := h.complete
 	h.complete = true
 	defer func() { h.complete = complete }()
-	p, _ := h.plan()
+	p, _ := h.plan(true)
 	return p.Steps()
 }
 
@@ -176,8 +182,9 @@ func (l *hostLook) compare(h *host, db *schema.DB, b *bridge, only uint32, got [
 
 // bridgeWant is the flows that a bridge should hold.
 type bridgeWant struct {
-	asked []flow.Flow // of the networks that the request is for
-	all   []flow.Flow // with a repair, which asks for no single network: of all
+	asked []flow.Flow         // of the networks that the request is for
+	all   []flow.Flow         // with a repair, which asks for no single network: of all, save
+	stays map[uint32]struct{} // those that would be refused
 }
 
 // want works out what a bridge should hold. It returns why it could not, "" if
@@ -200,7 +207,14 @@ func (l *hostLook) want(h *host, b *bridge, only uint32) (w bridgeWant, why stri
 		if ids[id] {
 			w.asked = append(w.asked, want...)
 		}
-		if l.request.Repair {
+		switch {
+		case !l.request.Repair:
+		case id != 0 && h.judge(b, id, want, false) != "":
+			if w.stays == nil {
+				w.stays = map[uint32]struct{}{}
+			}
+			w.stays[id] = struct{}{}
+		default:
 			w.all = append(w.all, want...)
 		}
 	}
@@ -213,7 +227,7 @@ func (l *hostLook) differences(h *host, db *schema.DB, b *bridge, only uint32, w
 	l.checked.Bridges++
 	l.checked.Flows += len(want.asked)
 	if l.request.Repair {
-		if lines := bundleText(want.all, got); len(lines) > 0 {
+		if lines := b.bundleText(want, got); len(lines) > 0 {
 			l.repairs = append(l.repairs, audit.Repair{Host: l.host, Bridge: b.name, Rows: []string{}, Flows: lines})
 		}
 	}
@@ -255,18 +269,24 @@ func (h *host) wanted(b *bridge, id uint32) ([]flow.Flow, error) {
 	return want, err
 }
 
-// bundleText returns the flow-mods that make want of what is ours of got.
-func bundleText(want, got []flow.Flow) []string {
+// bundleText returns the flow-mods by which a repair makes what is wanted of what
+// is ours of got. What has been left to another program is taken back.
+func (b *bridge) bundleText(want bridgeWant, got []flow.Flow) []string {
 	var ours []flow.Flow
 	strangers := map[flow.Key]struct{}{}
 	for _, f := range got {
-		if pipeline.Owned(f.Cookie) {
-			ours = append(ours, f)
-		} else {
-			strangers[f.Key()] = struct{}{}
+		switch {
+		case !pipeline.Owned(f.Cookie):
+			if !b.drift.fights.concedes(f.Key()) {
+				strangers[f.Key()] = struct{}{}
+			}
+		default:
+			if _, stays := want.stays[pipeline.NetworkOf(f.Cookie)]; !stays {
+				ours = append(ours, f)
+			}
 		}
 	}
-	return modTexts(appendDelta(nil, flow.Diff(want, ours), strangers))
+	return modTexts(appendDelta(nil, flow.Diff(want.all, ours), strangers))
 }
 
 // modTexts prints flow-mods, "+ " those that put a flow in and "- " those that

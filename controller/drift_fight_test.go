@@ -66,6 +66,11 @@ func TestDriftFight(t *testing.T) {
 	m.restored(h1, "xapi1", without)
 	change()
 
+	dry := m.audit(api.AuditRequest{Repair: true, DryRun: true})
+	if len(dry.Repairs) != 1 || len(dry.Repairs[0].Flows) != 1 || !strings.Contains(dry.Repairs[0].Flows[0], "dl_dst="+vms[2].MAC.String()) {
+		t.Errorf("dry run: %+v", dry.Repairs)
+	}
+	m.restored(h1, "xapi1", without)
 	rep := m.audit(api.AuditRequest{Repair: true})
 	if len(rep.Findings) != 1 || !rep.Findings[0].Repaired {
 		t.Errorf("repair: %+v", rep.Findings)
@@ -110,6 +115,10 @@ func TestDriftFightOverRows(t *testing.T) {
 	}
 	since := time.Now()
 	fight()
+	dry := m.audit(api.AuditRequest{Repair: true, DryRun: true})
+	if len(dry.Repairs) == 0 || !strings.Contains(strings.Join(dry.Repairs[0].Rows, " "), "add port "+toH2) {
+		t.Errorf("dry run: %+v", dry.Repairs)
+	}
 	rep := m.audit(api.AuditRequest{Repair: true})
 	if !rep.Complete || slices.ContainsFunc(rep.Findings, func(f audit.Finding) bool { return !f.Repaired }) {
 		t.Errorf("repair: %+v", rep.Findings)

@@ -84,6 +84,13 @@ func (s contests) insists(name string, now time.Time) bool {
 	return c != nil && (c.open || c.recent(now) >= fightLimit)
 }
 
+// insisted reports whether everybody has been told that somebody insists on a
+// setting.
+func (s contests) insisted(name string) bool {
+	c := s[name]
+	return c != nil && c.open
+}
+
 // recent returns how often the setting was put right within fightWindow.
 func (c *contest) recent(now time.Time) int {
 	n := 0
@@ -297,8 +304,8 @@ func (b *bridge) contestText() string {
 	if len(parts) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("bridge %s: another program insists on %s: more than %d times in a minute; it is put right all the same, "+
-		"but at most every %v from now on; find that program on this host and stop it", b.name, strings.Join(parts, ", "), fightLimit, slowest)
+	return fmt.Sprintf("bridge %s: another program insists on %s, more than %d times in a minute: that is put right all the same, "+
+		"but no more often than every %v; find that program on this host and stop it", b.name, strings.Join(parts, ", "), fightLimit, slowest)
 }
 
 func orNothing(value string) string {

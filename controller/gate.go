@@ -177,7 +177,7 @@ func refusal(what string, breaches []verify.Breach) string {
 	if more := len(breaches) - 2; more > 0 {
 		text += fmt.Sprintf("; and %d flows more", more)
 	}
-	return text
+	return text + "; this is a fault in ovsmesh, not in the spec: please report it with the output of ovsmesh verify"
 }
 
 // refuse notes, once, that a network's flows are not sent.

@@ -85,6 +85,9 @@ func TestFlowsThatWouldBreakThingsAreRefused(t *testing.T) {
 					t.Errorf("%s: %s: %q", h.Name, b.Name, b.Error)
 				}
 			}
+			if dry := m.audit(api.AuditRequest{Repair: true, DryRun: true}); len(dry.Repairs) != 0 || len(dry.Findings) == 0 || !strings.Contains(dry.Findings[0].Note, c.want) {
+				t.Errorf("a repair would do what is refused: %+v, %+v", dry.Repairs, dry.Findings)
+			}
 			m.metric("ovsmesh_networks_refused", 1)
 			m.metric("ovsmesh_openflow_refused_total", 1)
 			m.heard(last, "problem h1 blue appeared "+c.want)

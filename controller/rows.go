@@ -44,7 +44,7 @@ func (h *host) write(ctx context.Context) bool {
 	wrote := false
 	if h.writable() && h.retry.ready() {
 		h.keptAgain()
-		p, looked := h.plan()
+		p, looked := h.plan(false)
 		if len(h.kept) > 0 {
 			h.asking = numbersAsked(p)
 		}
@@ -78,14 +78,19 @@ type look struct {
 	networks map[string]struct{}
 }
 
-// plan compares the rows that are wanted with those that are there.
-func (h *host) plan() (plan.Plan, look) {
+// plan compares the rows that are wanted with those that are there, forgiving
+// those that are left to other programs or not.
+func (h *host) plan(forgiving bool) (plan.Plan, look) {
 	l := look{complete: h.complete, networks: maps.Clone(h.dirty)}
 	w := plan.Want{Owner: h.env.owner, Complete: h.complete}
 	for _, b := range h.bridges {
 		switch {
 		case b.wanted():
-			w.Bridges = append(w.Bridges, h.wantBridge(b))
+			wb := h.wantBridge(b)
+			if !forgiving {
+				wb.Leave = b.contests.left(time.Now())
+			}
+			w.Bridges = append(w.Bridges, wb)
 		case b.mayRelease():
 			w.Release = append(w.Release, plan.Release{Bridge: b.name, Keep: b.sess != nil && b.stage != stageCleared})
 		}
@@ -106,7 +111,7 @@ func (h *host) plan() (plan.Plan, look) {
 		}
 	}
 	for name := range names {
-		if h.leftRows(name) {
+		if !forgiving && h.leftRows(name) {
 			w.Complete = false // or they would be taken for forgotten
 			continue
 		}
@@ -116,10 +121,7 @@ func (h *host) plan() (plan.Plan, look) {
 }
 
 func (h *host) wantBridge(b *bridge) plan.Bridge {
-	w := plan.Bridge{
-		Name: b.name, Target: h.target(), Hold: h.held(b), Take: b.takes(), Normal: len(b.learning) > 0,
-		Leave: b.contests.left(time.Now()),
-	}
+	w := plan.Bridge{Name: b.name, Target: h.target(), Hold: h.held(b), Take: b.takes(), Normal: len(b.learning) > 0}
 	for _, name := range b.nets {
 		on := h.on[name]
 		if on == nil {

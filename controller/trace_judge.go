@@ -42,7 +42,11 @@ func (t *tracing) judgeReceiver(tr *trace.Trace) {
 		}
 	}
 	if elsewhere > 0 && !t.toAll {
-		t.note("it also arrives at %d other ports: the switches flood it", elsewhere)
+		ports := "1 other port"
+		if elsewhere > 1 {
+			ports = fmt.Sprintf("%d other ports", elsewhere)
+		}
+		t.note("it also arrives at %s: the switches flood it", ports)
 	}
 	if r.Delivered = len(at) > 0; r.Delivered {
 		return

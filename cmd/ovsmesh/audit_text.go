@@ -120,12 +120,15 @@ func sample(findings []audit.Finding) []audit.Finding {
 // writeFindings prints findings under their host and bridge.
 func writeFindings(w io.Writer, findings []audit.Finding, wide bool) {
 	place := ""
-	for _, f := range findings {
-		at := f.Host
-		if f.Bridge != "" {
-			at += "/" + f.Bridge
+	at := func(f audit.Finding) string {
+		if f.Bridge == "" {
+			return f.Host
 		}
-		if at != place {
+		return f.Host + "/" + f.Bridge
+	}
+	alike := 0 // findings in a row with the same note
+	for i, f := range findings {
+		if at := at(f); at != place {
 			fmt.Fprintln(w, at)
 			place = at
 		}
@@ -145,9 +148,18 @@ func writeFindings(w io.Writer, findings []audit.Finding, wide bool) {
 		if f.Kind != audit.UnreachableHost {
 			writeMarked(w, "+", f.Got, wide)
 		}
-		if f.Note != "" {
-			fmt.Fprintf(w, "    %s\n", f.Note)
+		alike++
+		if next := i + 1; f.Note != "" && next < len(findings) && findings[next].Note == f.Note && at(findings[next]) == place {
+			continue
 		}
+		switch {
+		case f.Note == "":
+		case alike == 1:
+			fmt.Fprintf(w, "    %s\n", f.Note)
+		default:
+			fmt.Fprintf(w, "  for the last %d: %s\n", alike, f.Note)
+		}
+		alike = 0
 	}
 }
 

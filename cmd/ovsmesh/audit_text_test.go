@@ -27,6 +27,18 @@ func manyFindings() []audit.Finding {
 		audit.Finding{Host: "xen1", Kind: audit.WrongBridgeSetting, Bridge: "br-int", Want: "stp_enable=false", Got: "stp_enable=true", Effect: "spanning tree may block tunnels of br-int"})
 }
 
+// alikeFindings are of two bridges, on each several with the same note.
+func alikeFindings() []audit.Finding {
+	var list []audit.Finding
+	for _, note := range []string{"", "another controller holds the lock", "another controller holds the lock"} {
+		for _, host := range []string{"xen1", "xen2"} {
+			list = append(list, audit.Finding{Host: host, Bridge: "xapi1", Network: "blue", Kind: audit.MissingFlow,
+				Want: fmt.Sprintf("table=0, priority=%d actions=drop", len(list)), Effect: "frames may be lost", Note: note})
+		}
+	}
+	return list
+}
+
 func TestAuditText(t *testing.T) {
 	missing := audit.Finding{Host: "xen1", Bridge: "xapi1", Network: "blue", Kind: audit.MissingFlow, Want: "table=0, priority=1000,in_port=20001,dl_dst=ff:ff:ff:ff:ff:ff actions=drop",
 		Effect: "broadcast from xen3 loops"}
@@ -56,6 +68,7 @@ func TestAuditText(t *testing.T) {
 		{"audit-text-dry-run", report(true, []audit.Finding{missing, shadowed}, bundle, rows, long), false},
 		{"audit-text-repaired", report(false, []audit.Finding{mended, tunnel}, rows, bundle), false},
 		{"audit-text-partly", report(false, []audit.Finding{mended, shadowed}, bundle), false},
+		{"audit-text-alike", report(false, alikeFindings()), false},
 		{"audit-text-many", report(false, manyFindings()), false},
 	} {
 		var b strings.Builder

@@ -125,7 +125,13 @@ func downProblems(down []downEnd) []string {
 }
 
 func hostProblems(h api.TopologyHost) []string {
-	out := prefixed(h.Name, h.Problems)
+	waits := func(p string) bool { // for a bridge whose own trouble says more
+		return slices.ContainsFunc(h.Bridges, func(b api.TopologyBridge) bool {
+			rest, is := strings.CutPrefix(p, "waiting for bridge "+b.Name)
+			return is && b.Error != "" && strings.IndexAny(rest, ":, ") == 0
+		})
+	}
+	out := prefixed(h.Name, slices.DeleteFunc(slices.Clone(h.Problems), waits))
 	if h.Left || h.Kind == topology.KindExternal {
 		return out // as its operator wanted
 	}

@@ -58,3 +58,15 @@ func TestTopologyProblemsOnce(t *testing.T) {
 		t.Errorf("got\n%q\nwant\n%q", got, want)
 	}
 }
+
+// A host that waits for a bridge says no more than the bridge does, if that says
+// what is wrong with it.
+func TestProblemOfABridgeIsToldOnce(t *testing.T) {
+	host := api.TopologyHost{Name: "xen1", Connected: true, Health: api.HealthOK}
+	host.Problems = []string{"waiting for bridge xapi1, whose new flows are refused", "waiting for bridge xapi10: no answer"}
+	host.Bridges = []api.TopologyBridge{{Name: "xapi1", Connected: true, Error: "the flows of network blue are not sent"}, {Name: "xapi10", Connected: true}}
+	want := []string{"xen1: waiting for bridge xapi10: no answer", "xen1: bridge xapi1: the flows of network blue are not sent"}
+	if got := topologyProblems(api.Topology{Hosts: []api.TopologyHost{host}}); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
