@@ -302,8 +302,12 @@ func (h *host) adopt(ctx context.Context, from string, bridges []string) (rows i
 	if err := h.takeRows(ctx); err != nil {
 		return 0, err.Error()
 	}
-	if !h.locked() {
-		return 0, "another controller holds the lock of its database, and may still be at work: stop it first"
+	held, err := h.claim(ctx)
+	switch {
+	case err != nil:
+		return 0, err.Error()
+	case !held:
+		return 0, "another controller holds the lock of its database, and may still be at work: stop it first" + h.writing.manager()
 	}
 	ops, rows := plan.Adopt(h.att.db, h.env.owner, from, bridges)
 	if rows == 0 {
@@ -315,7 +319,7 @@ func (h *host) adopt(ctx context.Context, from string, bridges []string) (rows i
 	h.complete = true
 	h.log.Info("rows adopted", zap.String("from", from), zap.Strings("bridges", bridges), zap.Int("rows", rows))
 	h.rows.ours = true
-	err := h.takeRows(ctx)
+	err = h.takeRows(ctx)
 	h.rows.ours = false
 	h.wake()
 	if err != nil {
