@@ -7,6 +7,9 @@ import "time"
 // long an echo has been waiting for its answer, 0 if none does. An echo goes out
 // whenever the host has been silent for Config.EchoAfter.
 func (s *Session) Pulse() (roundTrip, silent, overdue time.Duration) {
+	if s.digesting.Load() {
+		return time.Duration(s.roundTrip.Load()), 0, 0
+	}
 	now := time.Since(s.start)
 	heard, owed := time.Duration(s.heard.Load()), time.Duration(s.owed.Load())
 	if owed > heard {

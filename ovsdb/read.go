@@ -36,14 +36,26 @@ func (s *Session) read() (err error) {
 			return err
 		}
 		s.count.messages.Add(1)
-		e, err := parseEnvelope(m)
-		if err != nil {
-			return err
-		}
-		if err := s.dispatch(e); err != nil {
+		if err := s.digest(m); err != nil {
 			return err
 		}
 	}
+}
+
+// digest takes a whole message. The dump of a large host may take a controller
+// that is busy longer than a host may be silent, and meanwhile nobody listens to
+// the host: that must not count against it.
+func (s *Session) digest(m []byte) error {
+	s.digesting.Store(true)
+	defer func() {
+		s.heard.Store(int64(time.Since(s.start)))
+		s.digesting.Store(false)
+	}()
+	e, err := parseEnvelope(m)
+	if err != nil {
+		return err
+	}
+	return s.dispatch(e)
 }
 
 func (s *Session) dispatch(e envelope) error {

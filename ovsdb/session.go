@@ -33,7 +33,8 @@ type Session struct {
 
 	out       chan []byte  // messages to send
 	echoes    chan []byte  // replies to the host's requests, which must not wait
-	heard     atomic.Int64 // when the last bytes came, nanoseconds since start
+	heard     atomic.Int64 // when the last bytes came, or a message had been digested, nanoseconds since start
+	digesting atomic.Bool  // a message: that nothing is heard is our doing
 	probed    atomic.Int64 // when the last echo was sent, likewise
 	owed      atomic.Int64 // when the first one was sent since the host was last heard, likewise
 	roundTrip atomic.Int64 // of the last echo that came back, nanoseconds

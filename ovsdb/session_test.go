@@ -60,7 +60,7 @@ func (m *manager) next(t *testing.T) *ovsdb.Session {
 	select {
 	case s := <-m.sessions:
 		return s
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("no host dialled in")
 		return nil
 	}
@@ -69,7 +69,7 @@ func (m *manager) next(t *testing.T) *ovsdb.Session {
 // until applies updates until ok, and fails the test if that takes too long.
 func until(t *testing.T, s *ovsdb.Session, db *schema.DB, what string, ok func() bool) {
 	t.Helper()
-	limit := time.After(20 * time.Second)
+	limit := time.After(patience)
 	for !ok() {
 		select {
 		case <-s.Changed():

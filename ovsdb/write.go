@@ -18,6 +18,9 @@ func (s *Session) write() error {
 		case m = <-s.echoes:
 		case m = <-s.out:
 		case <-tick.C:
+			if s.digesting.Load() {
+				continue
+			}
 			now, heard, probed := time.Since(s.start), time.Duration(s.heard.Load()), time.Duration(s.probed.Load())
 			if now-heard >= s.cfg.SilentAfter {
 				return fmt.Errorf("%w for %v", ErrSilent, (now - heard).Round(time.Millisecond))
