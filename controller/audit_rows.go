@@ -42,10 +42,7 @@ func (l *hostLook) tunnels(h *host, db *schema.DB) {
 	}
 	for _, t := range plan.Tunnels(db, h.env.owner) {
 		if l.concerns(h, t.Network) {
-			got = append(got, audit.Tunnel{
-				Name: t.Name, Type: t.Type, Bridge: t.Bridge, Network: networkNamed(t.Network), Peer: t.Peer, Key: t.Key,
-				RemoteIP: t.RemoteIP, LocalIP: t.LocalIP, DstPort: t.DstPort, BFD: t.BFD, Fenced: t.Fenced, OFPort: t.OFPort, Error: t.Error,
-			})
+			got = append(got, foundTunnel(t))
 		}
 	}
 	l.checked.Tunnels += len(want)

@@ -176,10 +176,7 @@ func (h *host) tunnelFindings(name string) []audit.Finding {
 	}
 	for _, t := range plan.Tunnels(db, h.env.owner) {
 		if t.Network == name && t.Bridge != "" { // a port that goes leaves its bridge first
-			got = append(got, audit.Tunnel{
-				Name: t.Name, Type: t.Type, Bridge: t.Bridge, Network: networkNamed(t.Network), Peer: t.Peer, Key: t.Key,
-				RemoteIP: t.RemoteIP, LocalIP: t.LocalIP, DstPort: t.DstPort, BFD: t.BFD, Fenced: t.Fenced, OFPort: t.OFPort,
-			})
+			got = append(got, foundTunnel(t))
 		}
 	}
 	return slices.DeleteFunc(audit.Tunnels(h.name, want, got), func(f audit.Finding) bool { return f.Kind == audit.TunnelError })

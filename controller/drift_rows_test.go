@@ -23,6 +23,7 @@ func TestDriftOfRows(t *testing.T) {
 	}{
 		{[]string{"del-port", toH2}, []string{"missing-tunnel blue VMs on h2 can't be reached from h1"}},
 		{[]string{"set", "Interface", toH2, "options:key=999"}, []string{"changed-tunnel blue options:key=999"}},
+		{[]string{"set", "Interface", toH2, "ofport_request=77"}, []string{"changed-tunnel blue ofport=77"}}, // our flows follow it
 		{[]string{"set", "Bridge", "xapi1", "other_config:disable-in-band=false"}, []string{"wrong-bridge-setting  other_config:disable-in-band=false"}},
 		{[]string{"set", "Controller", "xapi1", "target=\"tcp:127.0.0.1:9\""}, []string{"wrong-bridge-setting  controller=tcp:127.0.0.1:9"}},
 		{[]string{"set", "Interface", vms[0].Interface, "external_ids:whatever=else"}, nil},

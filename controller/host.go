@@ -420,6 +420,7 @@ func (h *host) takeRows(ctx context.Context) error {
 		h.health.config(h.att.db.Open.CurCfg, h.att.db.Open.NextCfg)
 	}
 	h.rowsFound(changes)
+	h.numbersFound(changes)
 	h.mark(changes)
 	if h.leaver {
 		if h.facts.SystemID == "" {

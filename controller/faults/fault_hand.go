@@ -27,7 +27,7 @@ func handFaults() []Fault {
 		byHand("port-changed", "a tunnel's key or remote_ip changed by hand", rowsByHand, changePort, audit.ChangedTunnel),
 		{
 			Name: "port-renumbered", What: "ofport_request of a tunnel or a VIF changed by hand",
-			Expect: "flows follow the new number", Limits: rowsByHand, Inject: renumberPort,
+			Expect: "our flows follow it; that of a tunnel is recorded", Limits: rowsByHand, Inject: renumberPort,
 		},
 		byHand("controller-removed", "a bridge's controller removed by hand: the switch drops all its flows", rowsByHand, removeController, audit.WrongBridgeSetting),
 		byHand("controller-changed", "the target of a bridge's controller changed by hand", rowsByHand, changeController, audit.WrongBridgeSetting),
@@ -93,17 +93,20 @@ func renumberPort(ctx context.Context, m *Mesh, rng *rand.Rand) (Injected, error
 	if err != nil {
 		return in, err
 	}
-	if rng.IntN(2) == 0 {
-		if vm := m.vmAt(p.name, p.host); vm != nil {
-			name = vm.Interface
-		}
+	kinds := []string{audit.ChangedTunnel}
+	if vm := m.vmAt(p.name, p.host); vm != nil && rng.IntN(2) == 0 {
+		name, kinds = vm.Interface, nil
 	}
 	number := fmt.Sprint(100 + rng.IntN(20_000))
 	in.Since = time.Now()
 	if _, err := p.host.VSCtl(ctx, "set", "Interface", name, "ofport_request="+number); err != nil {
 		return in, err
 	}
+	since := in.Since
 	in.Right = func(ctx context.Context) error {
+		if err := m.recorded(ctx, p.host.Name, since, kinds...); err != nil {
+			return err
+		}
 		if got, err := p.host.VSCtl(ctx, "get", "Interface", name, "ofport"); err != nil || got != number {
 			return errors.Join(err, fmt.Errorf("port %s of %s has number %s, want %s", name, p.host.Name, got, number))
 		}

@@ -23,6 +23,10 @@ type Changes struct {
 	// A name is what external_ids:ovsmesh-network of the interface says.
 	Reported map[string]struct{}
 
+	// Renumbered holds the owned interfaces that the switch has given another
+	// ofport, with the one that each had before; nil where there are none.
+	Renumbered map[string]int64
+
 	// Foreign says that something changed that decides who the host is and
 	// what is plugged into its bridges: external_ids or other_config of
 	// Open_vSwitch, a bridge, a port or interface that nobody owns. It stays
@@ -47,6 +51,7 @@ type tally struct {
 	controllers []string
 	networks    []string
 	reported    []string // networks
+	renumbered  map[string]int64
 	moved       []string // Ports by UUID
 	touched     []string // Interfaces by UUID, added, gone or configured otherwise
 }
@@ -95,6 +100,9 @@ func (t *tally) iface(old, row *Interface) {
 	if old == nil && row == nil {
 		return
 	}
+	if old != nil && row != nil && row.ExternalIDs[KeyOwner] != "" {
+		t.number(row.Name, old.OFPort, row.OFPort)
+	}
 	if old != nil && row != nil && row.ExternalIDs[KeyOwner] != "" && configuredAlike(old, row) {
 		t.ifaces = append(t.ifaces, row.Name)
 		t.reported = append(t.reported, row.ExternalIDs[KeyNetwork])
@@ -112,6 +120,20 @@ func (t *tally) iface(old, row *Interface) {
 			t.foreign = true
 		}
 		t.touched = append(t.touched, i.UUID)
+	}
+}
+
+// number notes another ofport of an owned interface. Of several in a row it is
+// the first former one that was in use.
+func (t *tally) number(name string, was, is int64) {
+	if was <= 0 || is <= 0 || was == is {
+		return
+	}
+	if t.renumbered == nil {
+		t.renumbered = make(map[string]int64)
+	}
+	if _, noted := t.renumbered[name]; !noted {
+		t.renumbered[name] = was
 	}
 }
 
@@ -146,7 +168,7 @@ func (t *tally) changes() Changes {
 		Open: t.open, Foreign: t.foreign,
 		Bridges: once(t.bridges), Ports: once(t.ports), Interfaces: once(t.ifaces), Controllers: once(t.controllers),
 	}
-	c.Network, c.Reported = set(t.networks), set(t.reported)
+	c.Network, c.Reported, c.Renumbered = set(t.networks), set(t.reported), t.renumbered
 	return c
 }
 

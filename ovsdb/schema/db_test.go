@@ -63,6 +63,14 @@ func TestApplyTellsWhatChanged(t *testing.T) {
 		{"BFD by hand", []RowUpdate{Put(&Interface{UUID: "i1", Name: "t1", Type: "gre", OFPort: 20000, MTU: 65000,
 			BFD: map[string]string{"enable": "true"}, ExternalIDs: ours("blue")})},
 			Changes{Interfaces: []string{"t1"}, Network: networks("blue")}},
+		{"another ofport, twice", []RowUpdate{
+			Put(&Interface{UUID: "i1", Name: "t1", Type: "gre", OFPort: 7, MTU: 65000, BFD: map[string]string{"enable": "true"}, ExternalIDs: ours("blue")}),
+			Put(&Interface{UUID: "i1", Name: "t1", Type: "gre", OFPort: 8, MTU: 65000, BFD: map[string]string{"enable": "true"}, ExternalIDs: ours("blue")}),
+		}, Changes{Interfaces: []string{"t1"}, Reported: networks("blue"), Renumbered: map[string]int64{"t1": 20000}}},
+		{"a port that can't be made", []RowUpdate{
+			Put(&Interface{UUID: "i1", Name: "t1", Type: "gre", OFPort: -1, MTU: 65000, BFD: map[string]string{"enable": "true"}, ExternalIDs: ours("blue")}),
+			Put(&Interface{UUID: "i1", Name: "t1", Type: "gre", OFPort: 20000, MTU: 65000, BFD: map[string]string{"enable": "true"}, ExternalIDs: ours("blue")}),
+		}, Changes{Interfaces: []string{"t1"}, Reported: networks("blue")}},
 		{"a VM's MTU", []RowUpdate{Put(&Interface{UUID: "i0", Name: "br0", Type: "internal", OFPort: 65534, LinkState: "up", MTU: 1400})},
 			Changes{Interfaces: []string{"br0"}}},
 		{"its interface loses our mark", []RowUpdate{Put(&Interface{UUID: "i1", Name: "t1", Type: "gre", OFPort: 20000})},
