@@ -121,9 +121,16 @@ func (a pushVLAN) do(x *run, f *Frame) {
 	}
 }
 
-func (popVLAN) do(_ *run, f *Frame)    { f.popVLAN() }
-func (a pushMPLS) do(_ *run, f *Frame) { f.pushMPLS(a.etherType) }
-func (a popMPLS) do(_ *run, f *Frame)  { f.popMPLS(a.etherType) }
+func (popVLAN) do(_ *run, f *Frame) { f.popVLAN() }
+func (a pushMPLS) do(x *run, f *Frame) {
+	if f.labels() == maxLabels {
+		x.doubt("the frame is dropped: more MPLS labels than a switch looks at")
+		x.depth = -1
+		return
+	}
+	f.pushMPLS(a.etherType)
+}
+func (a popMPLS) do(_ *run, f *Frame) { f.popMPLS(a.etherType) }
 
 func (a decTTL) do(x *run, f *Frame) {
 	if a.mpls && !f.decMPLSTTL() || !a.mpls && !f.decTTL() {

@@ -14,6 +14,24 @@ func (f *Frame) labelled() bool {
 	return t == etherMPLS || t == etherMPLSMulticast
 }
 
+// maxLabels is how many MPLS labels Open vSwitch keeps of a frame
+// (FLOW_MAX_MPLS_LABELS of flow.h); it drops one that is to have more.
+const maxLabels = 3
+
+// labels returns how many MPLS labels the frame has, as far as a switch looks.
+func (f *Frame) labels() int {
+	if !f.labelled() {
+		return 0
+	}
+	b := f.Bytes()
+	for n := range maxLabels {
+		if at := f.typeAt() + 2 + 4*n; len(b) >= at+4 && b[at+2]&1 != 0 {
+			return n + 1
+		}
+	}
+	return maxLabels
+}
+
 // pushVLAN puts an empty tag on; false if there is one already: how many tags a
 // switch sees depends on its other_config:vlan-limit.
 func (f *Frame) pushVLAN(etherType uint16) bool {

@@ -72,6 +72,11 @@ func TestDoubts(t *testing.T) {
 		{"round and round", nil, []string{"priority=1 actions=output:2,resubmit(,0)"}, "more resubmits than a switch carries out", ""},
 		{"a second tag", nil, []string{"priority=1 actions=push_vlan:0x8100,push_vlan:0x8100,output:2"}, "a second VLAN tag", "2"},
 		{"a field that can't be written", nil, []string{"priority=1,ip actions=load:1->NXM_NX_CT_MARK[],output:2"}, "", "2"},
+		{"four labels", nil, []string{"priority=1 actions=output:2,push_mpls:0x8847,push_mpls:0x8847,push_mpls:0x8847,push_mpls:0x8847,output:2"}, "more MPLS labels", ""},
+		{"three labels", nil, []string{"priority=1 actions=push_mpls:0x8847,push_mpls:0x8847,push_mpls:0x8847,output:2"}, "", "2"},
+		{"a clone within the action set", []Group{{ID: 1, Type: GroupIndirect, Buckets: []Bucket{
+			{WatchPort: flow.PortAny, WatchGroup: flow.PortAny, Actions: flow.Actions{flow.Text{Text: "resubmit(,1)"}}},
+		}}}, []string{"priority=1 actions=write_actions(group:1)", "table=1,priority=1 actions=clone(output:2),write_actions(output:3)"}, "", "2"},
 		{"back to an earlier table", nil, []string{"priority=1 actions=goto_table:1", "table=1,priority=1 actions=goto_table:1"}, "goto_table:1 goes back", ""},
 		{"a wide register beside its half", nil, []string{"priority=1,reg0=0 actions=output:2", "priority=2,xreg0=0 actions=output:3"}, "", "3"},
 	} {

@@ -50,9 +50,7 @@ func (b *Bridge) Run(in uint32, f Frame) (Result, error) {
 	clear(f.fields[slotBytes:])
 	x := run{b: b, r: &r, in: in}
 	x.tables(0, in, &f)
-	if x.err == nil && len(x.set) > 0 && !x.stop {
-		x.carryOut(ordered(x.set), &f)
-	}
+	x.actionSet(&f)
 	if x.depth < 0 { // it has gone too deep
 		r.Outputs = nil
 	}
@@ -162,14 +160,21 @@ func (x *run) bucket(acts []act, f Frame) {
 	x.stack, x.stop = stack, false
 }
 
+// actionSet carries the action set out, which is empty from then on: a clone on
+// the way does not do it once more.
+func (x *run) actionSet(f *Frame) {
+	if set := x.set; x.err == nil && !x.stop && len(set) > 0 {
+		x.set = nil
+		x.carryOut(ordered(set), f)
+	}
+}
+
 // clone carries actions out on a copy of the frame, with a copy of the action
 // set, which is carried out at the end. Nothing of it remains.
 func (x *run) clone(acts []act, f Frame) {
 	set, stack := slices.Clone(x.set), slices.Clone(x.stack)
 	x.carryOut(acts, &f)
-	if !x.stop && len(x.set) > 0 {
-		x.carryOut(ordered(x.set), &f)
-	}
+	x.actionSet(&f)
 	x.set, x.stack, x.stop = set, stack, false
 }
 
