@@ -13,28 +13,27 @@ import (
 	"ovsmesh/openflow/audit"
 )
 
-// What hand faults may take. Traffic on the host that they meet may suffer: what
-// it loses is counted.
-var (
-	rowsByHand  = Limits{Within: 2 * time.Second, Lost: Any, Rows: Any, Flows: Any}
-	flowsByHand = Limits{Within: time.Second, Lost: Any, Flows: Any}
-)
+// rowLimits are the targets of what the database tells of at once. Traffic on the
+// host that is met may suffer: what it loses is counted.
+func rowLimits() Limits {
+	return Limits{Within: 2 * time.Second, Lost: Any, Rows: Any, Flows: Any}
+}
 
 // handFaults are changes of what is ours by somebody else.
 func handFaults() []Fault {
 	return []Fault{
-		byHand("port-removed", "a tunnel's port removed by hand", rowsByHand, removePort, audit.MissingTunnel),
-		byHand("port-changed", "a tunnel's key or remote_ip changed by hand", rowsByHand, changePort, audit.ChangedTunnel),
+		rowsByHand("port-removed", "a tunnel's port removed by hand", removePort, audit.MissingTunnel),
+		rowsByHand("port-changed", "a tunnel's key or remote_ip changed by hand", changePort, audit.ChangedTunnel),
 		{
 			Name: "port-renumbered", What: "ofport_request of a tunnel or a VIF changed by hand",
-			Expect: "our flows follow it; that of a tunnel is recorded", Limits: rowsByHand, Inject: renumberPort,
+			Expect: "our flows follow it; that of a tunnel is recorded", Limits: rowLimits(), Inject: renumberPort,
 		},
-		byHand("controller-removed", "a bridge's controller removed by hand: the switch drops all its flows", rowsByHand, removeController, audit.WrongBridgeSetting),
-		byHand("controller-changed", "the target of a bridge's controller changed by hand", rowsByHand, changeController, audit.WrongBridgeSetting),
-		byHand("bridge-changed", "a setting of a bridge changed by hand", rowsByHand, changeBridge, audit.WrongBridgeSetting),
+		rowsByHand("controller-removed", "a bridge's controller removed by hand: the switch drops all its flows", removeController, audit.WrongBridgeSetting),
+		rowsByHand("controller-changed", "the target of a bridge's controller changed by hand", changeController, audit.WrongBridgeSetting),
+		rowsByHand("bridge-changed", "a setting of a bridge changed by hand", changeBridge, audit.WrongBridgeSetting),
 		{
 			Name: "bridge-removed", What: "a bridge that ovsmesh made (createBridge) removed by hand",
-			Expect: "made again, with its tunnels", Limits: rowsByHand, Inject: removeBridge,
+			Expect: "made again, with its tunnels", Limits: rowLimits(), Inject: removeBridge,
 		},
 		{
 			Name: "manager-removed", What: "a host's manager removed by hand (ovs-vsctl del-manager)",
@@ -42,21 +41,24 @@ func handFaults() []Fault {
 			Limits: Limits{Within: 10 * time.Second},
 			Inject: removeManager,
 		},
-		byHand("flow-removed", "a flow of ours deleted by hand", flowsByHand, removeFlow, audit.MissingFlow),
-		byHand("flows-removed", "all flows of a bridge deleted by hand", flowsByHand, removeFlows, audit.MissingFlow),
-		byHand("flow-changed", "a flow of ours changed by hand", flowsByHand, changeFlow, audit.ChangedFlow),
-		byHand("flow-added", "a flow with our mark added by hand", flowsByHand, addFlow, audit.UnexpectedFlow),
+		flowsByHand("flow-removed", "a flow of ours deleted by hand", removeFlow, audit.MissingFlow),
+		flowsByHand("flows-removed", "all flows of a bridge deleted by hand", removeFlows, audit.MissingFlow),
+		flowsByHand("flow-changed", "a flow of ours changed by hand", changeFlow, audit.ChangedFlow),
+		flowsByHand("flow-added", "a flow with our mark added by hand", addFlow, audit.UnexpectedFlow),
 	}
 }
 
-// byHand is a change at one place that is to be mended and recorded.
-func byHand(name, what string, limits Limits, change func(context.Context, *Mesh, place, *rand.Rand) error, kinds ...string) Fault {
+// change makes a change at a place, by hand.
+type change func(context.Context, *Mesh, place, *rand.Rand) error
+
+// rowsByHand is a change of rows of ours that is to be mended and recorded.
+func rowsByHand(name, what string, do change, kinds ...string) Fault {
 	return Fault{
-		Name: name, What: what, Expect: "put right, recorded in the history", Limits: limits,
+		Name: name, What: what, Expect: "put right, recorded in the history", Limits: rowLimits(),
 		Inject: func(ctx context.Context, m *Mesh, rng *rand.Rand) (Injected, error) {
 			p := m.pick(rng)
-			in := Injected{Host: p.host.Name, Since: time.Now()}
-			since := in.Since
+			since := time.Now()
+			in := Injected{Host: p.host.Name, Since: since}
 			in.Right = func(ctx context.Context) error {
 				if err := m.recorded(ctx, p.host.Name, since, kinds...); err != nil {
 					return err
@@ -64,7 +66,34 @@ func byHand(name, what string, limits Limits, change func(context.Context, *Mesh
 				return Until(ctx, m.Clean)
 			}
 			in.Undo = nothing // BFD takes its time
-			return in, change(ctx, m, p, rng)
+			return in, do(ctx, m, p, rng)
+		},
+	}
+}
+
+// flowsByHand is likewise a change of flows of ours, of which the switch tells.
+func flowsByHand(name, what string, do change, kinds ...string) Fault {
+	return Fault{
+		Name: name, What: what, Expect: "put right, recorded in the history",
+		Limits: Limits{Within: time.Second, Lost: Any, Flows: Any},
+		Inject: func(ctx context.Context, m *Mesh, rng *rand.Rand) (Injected, error) {
+			p := m.pick(rng)
+			in := Injected{Host: p.host.Name}
+			flows, err := m.flows(ctx, p.host, p.bridge)
+			if err != nil {
+				return in, err
+			}
+			since := time.Now()
+			in.Since = since
+			in.Right = func(ctx context.Context) error {
+				return m.exact(ctx, p.host, map[string][]string{p.bridge: flows})
+			}
+			in.Undo = func(ctx context.Context) error {
+				ctx, cancel := context.WithTimeout(ctx, rightLimit)
+				defer cancel()
+				return m.recorded(ctx, p.host.Name, since, kinds...)
+			}
+			return in, do(ctx, m, p, rng)
 		},
 	}
 }

@@ -206,12 +206,3 @@ func (m *Mesh) unmoved(ctx context.Context, broken *ovstest.Host, before time.Du
 	}
 	return nil
 }
-
-// Undone does several things in turn, whatever became of the first.
-func undone(ctx context.Context, steps ...func(context.Context) error) error {
-	var errs []error
-	for _, do := range steps {
-		errs = append(errs, do(ctx))
-	}
-	return errors.Join(errs...)
-}
