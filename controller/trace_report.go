@@ -2,6 +2,7 @@ package controller
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"ovsmesh/controller/api"
@@ -50,14 +51,15 @@ func (t *tracing) unseenAdvice(u api.TraceUnseen, tr *trace.Trace) string {
 	return fmt.Sprintf("ovsmesh get hosts %s says how it is; ovsmesh trace --want follows the flows that it should hold", u.Host)
 }
 
+// maxUnseen bounds what is listed that could not be looked at or followed: one is
+// enough for a trace that is not complete.
+const maxUnseen = 100
+
 func (t *tracing) unseen(host, bridge, why string) {
 	u := api.TraceUnseen{Host: host, Bridge: bridge, Reason: why}
-	for _, have := range t.report.Unseen {
-		if have == u {
-			return
-		}
+	if len(t.report.Unseen) < maxUnseen && !slices.Contains(t.report.Unseen, u) {
+		t.report.Unseen = append(t.report.Unseen, u)
 	}
-	t.report.Unseen = append(t.report.Unseen, u)
 }
 
 // visit tells of one bridge's part.

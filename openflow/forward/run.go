@@ -18,8 +18,8 @@ const (
 // Bounds of our own. Resubmits times long lists of actions would fill our
 // memory where somebody means ill: a switch has no such tables.
 const (
-	maxWork   = 1 << 18 // actions and outputs of a frame
-	maxDoubts = 1000    // that are told of it
+	maxWork   = 1 << 18 // lookups, actions and outputs of a frame
+	maxDoubts = 100     // that are told of it
 )
 
 // run is one frame on its way through a bridge.
@@ -65,6 +65,9 @@ func (x *run) tables(id uint8, port uint32, f *Frame) {
 		hit, also, unsure, err := x.b.lookup(id, port, f)
 		if err != nil {
 			x.err = fmt.Errorf("%s on %d: %w", f, x.in, err)
+			return
+		}
+		if x.works(1); x.depth < 0 {
 			return
 		}
 		x.step = len(x.r.Steps)

@@ -37,6 +37,9 @@ const (
 	maxAbout    = 32 // addresses about which every kind of frame is tried on a host; others on each host
 )
 
+// maxUnseen bounds what is listed of one network that could not be looked at.
+const maxUnseen = 100
+
 // Check sends representative frames through a network and holds what becomes of
 // them against what its options promise: from every machine broadcast, multicast,
 // questions, services, forged addresses, and unicast from every host to every
@@ -217,7 +220,7 @@ func (c *checker) send(from trace.Place, p *probe) *trace.Trace {
 
 func (c *checker) unlooked(host, bridge, why string) {
 	u := Unseen{host, bridge, why}
-	if !c.unseen[u] {
+	if !c.unseen[u] && len(c.unseen) < maxUnseen {
 		c.unseen[u] = true
 		c.report.Unseen = append(c.report.Unseen, u)
 	}
