@@ -31,7 +31,9 @@ import (
 // took. Where the database is slower than that the limit grows, up to where one
 // that was stopped could not have been noticed yet: a database lets go of a
 // controller that does not answer after two seconds at the earliest
-// (Manager.inactivity_probe is at least 1 s, and passes twice).
+// (Manager.inactivity_probe is at least 1 s, and passes twice). If it lets go
+// earlier, for it is told to, the end of the connection is in our kernel before
+// another one gets the lock, and Session.Proven knows of it.
 const (
 	proofMin = 50 * time.Millisecond
 	proofMax = time.Second

@@ -109,10 +109,11 @@ func (s *Session) Prove(ctx context.Context) error {
 // Proven returns how long ago it was, at most, that the session held the lock
 // for certain: when the last transaction was sent whose assert succeeded. The
 // clock does not stop while the process does (CLOCK_MONOTONIC). ok is false if
-// there was none since the lock was got, or the session is over.
+// there was none since the lock was got, or the session is over, or will be as
+// soon as somebody reads that the host has closed the connection.
 func (s *Session) Proven() (age time.Duration, ok bool) {
 	at := s.proven.Load()
-	if at == 0 || s.Lock() != LockHeld || s.Err() != nil {
+	if at == 0 || s.Lock() != LockHeld || s.Err() != nil || hungUp(s.conn) {
 		return 0, false
 	}
 	return time.Since(s.start) - time.Duration(at), true
