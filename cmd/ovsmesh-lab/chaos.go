@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -57,7 +58,11 @@ docs/reliability.md says more.`,
 			if !cmd.Flags().Changed("seed") {
 				c.seed = rand.Uint64N(1e6)
 			}
-			return c.run(cmd.Context())
+			err := c.run(cmd.Context())
+			if cmd.Context().Err() != nil {
+				return errors.New("interrupted")
+			}
+			return err
 		},
 	}
 	flags := cmd.Flags()
@@ -112,20 +117,14 @@ func (c *chaos) run(ctx context.Context) (err error) {
 	t := chaosTable{seed: c.seed, hosts: c.hosts}
 	for i, f := range list {
 		r, err := c.once(ctx, f)
-		if ctx.Err() != nil {
-			return errors.New("interrupted")
-		}
-		if err != nil {
+		if err := cmp.Or(err, ctx.Err()); err != nil {
 			return err
 		}
 		c.say(fmt.Sprintf("%d of %d", i+1, len(list)), r)
 		t.once = append(t.once, r)
 	}
-	if err := c.random(ctx, list, &t); err != nil {
+	if err := cmp.Or(c.random(ctx, list, &t), ctx.Err()); err != nil {
 		return err
-	}
-	if ctx.Err() != nil {
-		return errors.New("interrupted")
 	}
 	if err := t.print(c.out); err != nil {
 		return err

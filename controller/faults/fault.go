@@ -20,6 +20,11 @@ type Fault struct {
 	// Apart is a fault that random ones leave out: it takes too long.
 	Apart bool
 
+	// Prepare makes what the fault needs before traffic starts; nil: nothing.
+	// The mesh is then settled. What it returns is called in the end, also
+	// after an error, and makes the mesh what it was; it may be nil.
+	Prepare func(context.Context, *Mesh) (func(context.Context) error, error)
+
 	// Inject breaks something. What it does at random it takes from the
 	// generator alone, so that a seed repeats it. An error means that the
 	// fault could not be made, or that on the way something was seen that may

@@ -18,10 +18,10 @@ func controllerFaults() []Fault {
 			Limits: Limits{Within: 10 * time.Second},
 			Inject: killController,
 		}, {
-			Name: "controller-kills", What: fmt.Sprintf("controller: kill -9 at %d random moments, also while %d networks or VIFs come or go", kills, bulk),
+			Name: "controller-kills", What: fmt.Sprintf("controller: kill -9 %d times, also while %d networks come or go, or VIFs change", kills, bulk),
 			Expect: "what was acknowledged is there; nothing rewritten that was right",
 			Limits: Limits{Within: 10 * time.Second, Rows: Any, Flows: Any},
-			Apart:  true,
+			Apart:  true, Prepare: gather,
 			Inject: killOften,
 		}, {
 			Name: "controller-freeze", What: "controller: stopped for 3 s (SIGSTOP), then goes on",

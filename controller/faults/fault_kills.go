@@ -14,15 +14,21 @@ import (
 
 const (
 	kills = 50
-	bulk  = 50 // networks, or VIFs of one network on one host, that come and go at once
-	broad = 2  // hosts that have the networks
+	bulk  = 50       // networks that come and go at once
+	broad = 2        // hosts that have these networks
+	crowd = bulk + 1 // VIFs of a host that change at once; one stays when the networks take theirs
 
 	bulkBridge = "xapi3"
 	bulkPrefix = "bulk-"
 )
 
-// guests is the network to which VIFs come and go.
-var guests = networks[1]
+// crowdSpec adds a network in which every host has many VIFs. They are plugged
+// once, before there is traffic: a switch that makes fifty devices forwards
+// nothing meanwhile, whoever its controller is.
+const crowdSpec = `
+networks:
+  - {name: crowd, tenant: initech, encap: gre, key: 1999, bridge: ` + bulkBridge + `}
+`
 
 // siege kills the controller again and again, at moments of which it knows
 // nothing: while it rests, starts, or carries out a large change.
@@ -31,7 +37,7 @@ type siege struct {
 	rng *rand.Rand
 
 	networks known  // the bulk networks, as far as the controller's answers tell
-	vifs     string // host that has the bulk VIFs among the guests; "": none has
+	vifs     string // host whose VIFs of the crowd have MACs; "": none
 	worst    time.Duration
 	checked  int // times that the mesh was in sync between two kills
 }
@@ -45,35 +51,45 @@ const (
 	unclear       // asked for, and no answer came: all of it or nothing
 )
 
-func killOften(ctx context.Context, m *Mesh, rng *rand.Rand) (Injected, error) {
-	s := &siege{m: m, rng: rng}
-	in := Injected{Undo: s.cleanUp}
-	for _, h := range m.Hosts()[:broad] {
-		if err := addVIFs(ctx, h, bulkBridge, 0); err != nil {
-			return in, err
+// gather makes the crowd.
+func gather(ctx context.Context, m *Mesh) (func(context.Context) error, error) {
+	cleanUp := func(ctx context.Context) error { return scatter(ctx, m) }
+	for _, h := range m.Hosts() {
+		if err := addCrowd(ctx, h); err != nil {
+			return cleanUp, err
 		}
 	}
-	if err := m.Settled(ctx); err != nil {
-		return in, err
+	return cleanUp, m.Apply(ctx, crowdSpec)
+}
+
+// scatter makes the mesh what it was before gather.
+func scatter(ctx context.Context, m *Mesh) error {
+	var errs []error
+	if !m.Server.Running() {
+		errs = append(errs, m.Server.Start(ctx))
 	}
+	_, err := m.Server.Client.Apply(ctx, intent(false, false))
+	errs = append(errs, err)
+	for _, h := range m.Hosts() {
+		_, err := h.VSCtl(ctx, "--if-exists", "del-br", bulkBridge)
+		errs = append(errs, err)
+	}
+	return errors.Join(append(errs, m.settledWithin(ctx, settleLimit))...)
+}
+
+func killOften(ctx context.Context, m *Mesh, rng *rand.Rand) (Injected, error) {
+	s := &siege{m: m, rng: rng}
 	witness, err := m.Witness(ctx)
 	if err != nil {
-		return in, err
+		return Injected{}, err
 	}
 	for i := range kills {
 		if err := s.strike(ctx, i == kills-1); err != nil {
-			return in, fmt.Errorf("kill %d of %d: %w", i+1, kills, err)
+			return Injected{}, fmt.Errorf("kill %d of %d: %w", i+1, kills, err)
 		}
 	}
 	m.log("killed %d times, in sync %d times between, at worst %v after a start", kills, s.checked, s.worst.Round(time.Millisecond))
-	in.Took = s.worst
-	// What a network floods to is the one flow that VIFs change that come to it.
-	in.Check = func(ctx context.Context) error {
-		return witness.Untouched(ctx, func(what string) bool {
-			return strings.Contains(what, " "+guests.bridge+" ") && strings.Contains(what, " table=70,")
-		})
-	}
-	return in, nil
+	return Injected{Took: s.worst, Check: witness.Untouched}, nil
 }
 
 // strike begins something, or nothing, kills the controller at some moment of
@@ -155,8 +171,8 @@ func (s *siege) acknowledged(ctx context.Context) error {
 		}
 	}
 	switch got := len(ports.Ports); {
-	case len(all.Networks)-n != len(networks):
-		return fmt.Errorf("%d networks beside the bulk, want %d", len(all.Networks)-n, len(networks))
+	case len(all.Networks)-n != len(networks)+1:
+		return fmt.Errorf("%d networks beside the bulk, want %d", len(all.Networks)-n, len(networks)+1)
 	case n == bulk && got == bulk*broad && s.networks != absent:
 		s.networks = present
 	case n == 0 && got == 0 && s.networks != present:
@@ -182,15 +198,13 @@ func (s *siege) begin(ctx context.Context) (doing string, done func() error, err
 
 // changeIntent asks for the bulk networks, or for their end.
 func (s *siege) changeIntent(ctx context.Context) (string, func() error) {
-	req := api.ApplyRequest{Prune: true, Files: []api.File{{Name: "faults.yaml", Data: spec}}}
 	doing, then := fmt.Sprintf("%d networks go", bulk), absent
 	if s.networks == absent || s.networks == unclear && s.rng.IntN(2) == 0 {
-		req.Files = append(req.Files, api.File{Name: "bulk.yaml", Data: bulkSpec()})
 		doing, then = fmt.Sprintf("%d networks come", bulk), present
 	}
 	answer := make(chan error, 1)
 	go func() {
-		_, err := s.m.Server.Client.Apply(ctx, req)
+		_, err := s.m.Server.Client.Apply(ctx, intent(true, then == present))
 		answer <- err
 	}()
 	return doing, func() error {
@@ -208,71 +222,72 @@ func (s *siege) changeIntent(ctx context.Context) (string, func() error) {
 	}
 }
 
-// changeVIFs brings many VIFs to a network on one host, or takes them away.
+// changeVIFs gives all VIFs of a host's crowd their MACs, or takes them away.
 // What a host's database holds no kill can take back.
 func (s *siege) changeVIFs(ctx context.Context) (string, func() error, error) {
+	none := func() error { return nil }
 	if host := s.vifs; host != "" {
 		s.vifs = ""
-		return fmt.Sprintf("%d VIFs leave %s", bulk, host), func() error { return nil }, removeVIFs(ctx, s.m.Host(host), guests.bridge)
+		return fmt.Sprintf("%d VIFs of %s lose their MACs", crowd, host), none, setCrowd(ctx, s.m.Host(host), false)
 	}
 	hosts := s.m.Hosts()
 	h := hosts[s.rng.IntN(len(hosts))]
 	s.vifs = h.Name
-	return fmt.Sprintf("%d VIFs come to %s", bulk, h.Name), func() error { return nil }, addVIFs(ctx, h, guests.bridge, 100)
+	return fmt.Sprintf("%d VIFs of %s get MACs", crowd, h.Name), none, setCrowd(ctx, h, true)
 }
 
-// cleanUp makes the mesh what it was.
-func (s *siege) cleanUp(ctx context.Context) error {
-	var errs []error
-	if !s.m.Server.Running() {
-		errs = append(errs, s.m.Server.Start(ctx))
+// intent is all that the controller is to have, with or without the network
+// besides, that of the crowd, and the bulk networks.
+func intent(besides, networks bool) api.ApplyRequest {
+	req := api.ApplyRequest{Prune: true, Files: []api.File{{Name: "faults.yaml", Data: spec}}}
+	if besides {
+		req.Files = append(req.Files, api.File{Name: "crowd.yaml", Data: crowdSpec})
 	}
-	_, err := s.m.Server.Client.Apply(ctx, api.ApplyRequest{Prune: true, Files: []api.File{{Name: "faults.yaml", Data: spec}}})
-	errs = append(errs, err)
-	for _, h := range s.m.Hosts() {
-		_, err := h.VSCtl(ctx, "--if-exists", "del-br", bulkBridge)
-		errs = append(errs, err, removeVIFs(ctx, h, guests.bridge))
+	if networks {
+		req.Files = append(req.Files, api.File{Name: "bulk.yaml", Data: bulkSpec()})
 	}
-	return errors.Join(errs...)
+	return req
 }
 
-// bulkSpec is that of many networks, each with a VIF on the first hosts.
+// bulkSpec is that of many networks, each of which takes one VIF of the crowd on
+// each of the first hosts.
 func bulkSpec() string {
 	var nets, ports strings.Builder
 	for k := range bulk {
 		fmt.Fprintf(&nets, "  - {name: %s%d, encap: gre, key: %d}\n", bulkPrefix, k, 2000+k)
 		for h := range broad {
-			fmt.Fprintf(&ports, "  - {name: %s%d-%d, network: %[1]s%[2]d, match: {host: h%[3]d, interface: %s}}\n", bulkPrefix, k, h+1, bulkVIF(bulkBridge, k))
+			fmt.Fprintf(&ports, "  - {name: %s%d-%d, network: %[1]s%[2]d, match: {host: h%[3]d, interface: %s}}\n", bulkPrefix, k, h+1, crowdVIF(k))
 		}
 	}
 	return "networks:\n" + nets.String() + "ports:\n" + ports.String()
 }
 
-// bulkVIF names the bulk VIF k on a bridge.
-func bulkVIF(bridge string, k int) string { return fmt.Sprintf("%s.%d", bridge, k) }
+func crowdVIF(k int) string { return fmt.Sprintf("crowd%d", k) }
 
-// addVIFs adds the bulk VIFs to a bridge in one transaction; the bridge is made
-// if need be. They are of no VM. Their MACs differ by host, and by first from
-// those of others there.
-func addVIFs(ctx context.Context, h *ovstest.Host, bridge string, first int) error {
-	if err := h.AddBridge(ctx, bridge); err != nil {
+// addCrowd plugs the VIFs of the crowd on a host, in one transaction. They are
+// of no VM.
+func addCrowd(ctx context.Context, h *ovstest.Host) error {
+	if err := h.AddBridge(ctx, bulkBridge); err != nil {
 		return err
 	}
 	var args []string
-	for k := range bulk {
-		name := bulkVIF(bridge, k)
-		args = append(args, "--", "add-port", bridge, name, "--", "set", "Interface", name, "type=internal",
-			fmt.Sprintf(`external_ids:attached-mac="02:00:01:00:%02x:%02x"`, h.Index, first+k))
+	for k := range crowd {
+		args = append(args, "--", "add-port", bulkBridge, crowdVIF(k), "--", "set", "Interface", crowdVIF(k), "type=internal")
 	}
 	_, err := h.VSCtl(ctx, args[1:]...)
 	return err
 }
 
-// removeVIFs undoes addVIFs, save for the bridge.
-func removeVIFs(ctx context.Context, h *ovstest.Host, bridge string) error {
+// setCrowd gives the VIFs of a host's crowd MACs of their own, or none, in one
+// transaction.
+func setCrowd(ctx context.Context, h *ovstest.Host, macs bool) error {
 	var args []string
-	for k := range bulk {
-		args = append(args, "--", "--if-exists", "del-port", bridge, bulkVIF(bridge, k))
+	for k := range crowd {
+		if macs {
+			args = append(args, "--", "set", "Interface", crowdVIF(k), fmt.Sprintf(`external_ids:attached-mac="02:00:01:00:%02x:%02x"`, h.Index, k))
+		} else {
+			args = append(args, "--", "remove", "Interface", crowdVIF(k), "external_ids", "attached-mac")
+		}
 	}
 	_, err := h.VSCtl(ctx, args[1:]...)
 	return err

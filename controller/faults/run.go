@@ -62,6 +62,18 @@ func (m *Mesh) run(ctx context.Context, r *Result) (err error) {
 	if err := m.settledWithin(ctx, settleLimit); err != nil {
 		return fmt.Errorf("before: %w", err)
 	}
+	if r.Fault.Prepare != nil {
+		cleanUp, failed := r.Fault.Prepare(ctx, m)
+		if cleanUp != nil {
+			defer func() { err = errors.Join(err, cleanUp(context.WithoutCancel(ctx))) }()
+		}
+		if failed != nil {
+			return fmt.Errorf("prepare: %w", failed)
+		}
+		if err := m.settledWithin(ctx, settleLimit); err != nil {
+			return fmt.Errorf("prepared: %w", err)
+		}
+	}
 	count, err := m.startCount(ctx)
 	if err != nil {
 		return err

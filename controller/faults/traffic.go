@@ -21,9 +21,8 @@ const (
 	payload          = 64 // bytes
 	// A sender that was kept off the CPU for long does not make up for all of
 	// it: a burst that overflows a socket is no loss of the network's.
-	mostOwed  = 20
-	lastWait  = 2 * time.Second       // for packets on their way when traffic stops
-	sendLimit = 20 * time.Millisecond // for one packet to get out
+	mostOwed = 20
+	lastWait = 2 * time.Second // for packets on their way when traffic stops
 )
 
 // Traffic is numbered UDP packets, 1,000 a second in all, from every VM to every
@@ -195,7 +194,6 @@ func (p *pair) send(buf []byte, index int) {
 	binary.BigEndian.PutUint64(buf[8:], p.sent)
 	p.sent++
 	p.lastSent = now
-	_ = p.from.SetWriteDeadline(now.Add(sendLimit))
 	_, _ = p.from.WriteToUDPAddrPort(buf, p.to)
 }
 
@@ -246,8 +244,7 @@ func (p *pair) receive(number uint64, now time.Time) {
 // Stop ends the traffic, waits for what is under way, and counts. It is to be
 // called once.
 func (t *Traffic) Stop() Loss {
-	t.stop()
-	t.sends.Wait()
+	t.finish()
 	for deadline := time.Now().Add(lastWait); t.missing() && time.Now().Before(deadline); {
 		time.Sleep(settleEvery)
 	}
@@ -264,10 +261,18 @@ func (t *Traffic) missing() bool {
 	return slices.ContainsFunc(t.pairs, func(p *pair) bool { return p.arrived.Load() < p.sent })
 }
 
+// finish ends the sender, which may wait in vain for room in a socket.
+func (t *Traffic) finish() {
+	t.stop()
+	for _, c := range t.conns {
+		_ = c.SetWriteDeadline(time.Now().Add(lastWait))
+	}
+	t.sends.Wait()
+}
+
 // close ends all goroutines and closes the sockets.
 func (t *Traffic) close() {
-	t.stop()
-	t.sends.Wait()
+	t.finish()
 	for _, c := range t.conns {
 		_ = c.Close() // what is in it is not wanted any more
 	}
