@@ -2,14 +2,14 @@ package faults
 
 import (
 	"context"
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
-	"net/netip"
-	"slices"
-	"strconv"
 	"syscall"
 	"time"
+
+	"ovsmesh/ovsdb/ovstest"
 )
 
 const (
@@ -19,7 +19,7 @@ const (
 )
 
 // redial takes the controller away after a host's ovs-vswitchd was started anew,
-// and looks how often its bridges dial where it was.
+// and looks how often bridges dial where it was.
 func redial(ctx context.Context, m *Mesh, rng *rand.Rand) (Injected, error) {
 	h := m.pick(rng).host
 	in := Injected{Host: h.Name}
@@ -35,61 +35,67 @@ func redial(ctx context.Context, m *Mesh, rng *rand.Rand) (Injected, error) {
 	if err := m.Server.Kill(); err != nil {
 		return in, err
 	}
-	dials, err := m.Server.dials(ctx, dialsWatched)
+	err := m.redials(ctx)
 	in.Since = time.Now()
-	if err := m.Server.Start(ctx); err != nil {
-		return in, err
-	}
-	if err != nil {
-		return in, err
-	}
-	// Each bridge dials at least once in any such time.
-	const window = dialsApart + dialsLate
-	for _, h := range m.Hosts() {
-		times := dials[h.Management()]
-		for at := time.Duration(0); at+window <= dialsWatched; at += 100 * time.Millisecond {
-			n := 0
-			for _, t := range times {
-				if t >= at && t < at+window {
-					n++
-				}
-			}
-			if n < len(networks) {
-				return in, fmt.Errorf("%s: %d bridges dialled %d times between %v and %v after the controller was gone: %v", h.Name, len(networks), n, at, at+window, times)
-			}
-		}
-	}
-	return in, nil
+	return in, errors.Join(err, m.Server.Start(ctx))
 }
 
-// dials listens in the place of a server that is gone, hangs up on every bridge,
-// and returns when each host dialled, counted from the beginning.
-func (s *Server) dials(ctx context.Context, length time.Duration) (map[netip.Addr][]time.Duration, error) {
-	l, err := net.Listen("tcp", net.JoinHostPort(s.address, strconv.Itoa(s.openflow)))
-	if err != nil {
-		return nil, err
-	}
+// redials demands that every bridge dials a controller that is gone at least
+// once in any dialsApart.
+func (m *Mesh) redials(ctx context.Context) error {
 	begin := time.Now()
-	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
-	defer stop()
-	end := time.AfterFunc(length, func() { _ = l.Close() })
-	defer end.Stop()
-	dials := make(map[netip.Addr][]time.Duration)
-	for {
-		c, err := l.Accept()
+	captures := make(map[*ovstest.Host]*ovstest.Capture)
+	var errs []error
+	for _, h := range m.Hosts() {
+		c, err := h.StartCaptureAt("mgmt0")
 		if err != nil {
-			break // closed: time is up
+			errs = append(errs, err)
+			continue
 		}
-		from, err := netip.ParseAddrPort(c.RemoteAddr().String())
-		_ = c.Close()
-		if err != nil {
-			return nil, err
+		captures[h] = c
+	}
+	select {
+	case <-ctx.Done():
+		errs = append(errs, ctx.Err())
+	case <-time.After(dialsWatched):
+	}
+	for h, c := range captures {
+		errs = append(errs, c.Stop())
+		var dials []time.Duration
+		for _, f := range c.Frames() {
+			if f.Sent && dialsTo(f, m.Server.openflow) {
+				dials = append(dials, f.Time.Sub(begin))
+			}
 		}
-		addr := from.Addr().Unmap()
-		dials[addr] = append(dials[addr], time.Since(begin))
+		m.log("%s dialled after %v", h.Name, dials)
+		errs = append(errs, often(h.Name, dials))
 	}
-	for _, times := range dials {
-		slices.Sort(times)
+	return errors.Join(errs...)
+}
+
+func often(host string, dials []time.Duration) error {
+	const window = dialsApart + dialsLate
+	for at := time.Duration(0); at+window <= dialsWatched; at += 100 * time.Millisecond {
+		n := 0
+		for _, d := range dials {
+			if d >= at && d < at+window {
+				n++
+			}
+		}
+		if n < len(networks) {
+			return fmt.Errorf("%s: its %d bridges dialled %d times from %v to %v after the controller was gone: %v", host, len(networks), n, at, at+window, dials)
+		}
 	}
-	return dials, ctx.Err()
+	return nil
+}
+
+// dialsTo reports whether a frame is the first of a TCP connection over IPv4 to
+// a port, RFC 9293 §3.1.
+func dialsTo(f ovstest.Frame, port int) bool {
+	const ethernet, tcp, syn, ack = 14, 6, 0x02, 0x10
+	if f.EtherType() != 0x0800 || len(f.Data) < ethernet+40 || f.Data[ethernet] != 0x45 || f.Data[ethernet+9] != tcp {
+		return false
+	}
+	segment := f.Data[ethernet+20:]
+	return int(binary.BigEndian.Uint16(segment[2:])) == port && segment[13]&(syn|ack) == syn
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"strings"
 	"syscall"
@@ -117,7 +116,3 @@ func (vm *VM) Replug(ctx context.Context) error {
 	_, err := h.VSCtl(ctx, vm.plugArgs(vm.Interface)...)
 	return err
 }
-
-// Management is the host's address on the management plane, from which it dials
-// the controller.
-func (h *Host) Management() netip.Addr { return h.bed.addr4(management, h.Index+9) }
