@@ -11,8 +11,9 @@ import (
 	"ovsmesh/topology"
 )
 
-// auditors bounds how many hosts are looked at at the same time: each holds
-// the whole of its database and its flow tables in memory.
+// auditors bounds how many hosts are looked at at the same time, by all audits
+// that are under way: each holds the whole of its database and its flow tables
+// in memory.
 const auditors = 16
 
 // Audit reads rows and flows back from the switches now and compares them with
@@ -29,7 +30,6 @@ func (c *Controller) Audit(ctx context.Context, r api.AuditRequest) (api.AuditRe
 	}
 	var (
 		wg    sync.WaitGroup
-		slots = make(chan struct{}, auditors)
 		looks []*hostAudit
 		found = r.Host == ""
 	)
@@ -41,7 +41,7 @@ func (c *Controller) Audit(ctx context.Context, r api.AuditRequest) (api.AuditRe
 		if now.left || now.rec.Kind == topology.KindExternal || r.Network != "" && !slices.Contains(now.networks, r.Network) {
 			continue
 		}
-		a := &hostAudit{request: r, host: now.rec.Name, loop: now.loop, slots: slots}
+		a := &hostAudit{request: r, host: now.rec.Name, loop: now.loop, slots: c.auditing}
 		looks = append(looks, a)
 		wg.Go(func() { a.run(ctx) })
 	}

@@ -27,8 +27,11 @@ type hostLook struct {
 
 	checked  audit.Checked
 	findings []audit.Finding
-	repairs  []audit.Repair // that would be made; only with Repair
+	repairs  []audit.Repair // that would be made; only where it rehearses
 }
+
+// rehearses reports whether to tell what a repair would do.
+func (l *hostLook) rehearses() bool { return l.request.Repair && l.request.DryRun }
 
 func (l *hostLook) unreachable(why string) {
 	l.findings = append(l.findings, audit.UnreachableHostFinding(l.host, why))
@@ -53,7 +56,7 @@ func (l *hostLook) run(ctx context.Context, h *host) {
 	defer func() { h.att.db = monitored }()
 	l.checked.Hosts++
 	l.tunnels(h, db)
-	if l.request.Repair {
+	if l.rehearses() {
 		if rows := l.rows(h); len(rows) > 0 {
 			l.repairs = append(l.repairs, audit.Repair{Host: l.host, Rows: rows, Flows: []string{}})
 		}
@@ -183,7 +186,7 @@ func (l *hostLook) compare(h *host, db *schema.DB, b *bridge, only uint32, got [
 // bridgeWant is the flows that a bridge should hold.
 type bridgeWant struct {
 	asked []flow.Flow         // of the networks that the request is for
-	all   []flow.Flow         // with a repair, which asks for no single network: of all, save
+	all   []flow.Flow         // of a rehearsal, as a repair asks for no single network: of all, save
 	stays map[uint32]struct{} // those that would be refused
 }
 
@@ -197,7 +200,7 @@ func (l *hostLook) want(h *host, b *bridge, only uint32) (w bridgeWant, why stri
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(b.wantIDs())) {
-		if !ids[id] && !l.request.Repair {
+		if !ids[id] && !l.rehearses() {
 			continue
 		}
 		want, err := h.wanted(b, id)
@@ -208,7 +211,7 @@ func (l *hostLook) want(h *host, b *bridge, only uint32) (w bridgeWant, why stri
 			w.asked = append(w.asked, want...)
 		}
 		switch {
-		case !l.request.Repair:
+		case !l.rehearses():
 		case id != 0 && h.judge(b, id, want, false) != "":
 			if w.stays == nil {
 				w.stays = map[uint32]struct{}{}
@@ -221,12 +224,12 @@ func (l *hostLook) want(h *host, b *bridge, only uint32) (w bridgeWant, why stri
 	return w, ""
 }
 
-// differences notes what is to be said of a bridge, and with a repair what would
-// be sent to it.
+// differences notes what is to be said of a bridge, and of a rehearsal what
+// would be sent to it.
 func (l *hostLook) differences(h *host, db *schema.DB, b *bridge, only uint32, want bridgeWant, got []flow.Flow) {
 	l.checked.Bridges++
 	l.checked.Flows += len(want.asked)
-	if l.request.Repair {
+	if l.rehearses() {
 		if lines := b.bundleText(want, got); len(lines) > 0 {
 			l.repairs = append(l.repairs, audit.Repair{Host: l.host, Bridge: b.name, Rows: []string{}, Flows: lines})
 		}

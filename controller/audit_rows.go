@@ -65,6 +65,7 @@ func networkNamed(name string) string {
 	return name
 }
 
+// auditTunnel is a tunnel port as it should be.
 func auditTunnel(network, bridge string, t plan.Tunnel) audit.Tunnel {
 	w := audit.Tunnel{
 		Name: t.Name, Type: t.Type, Bridge: bridge, Network: networkNamed(network), Peer: t.Peer,

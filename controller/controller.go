@@ -59,6 +59,9 @@ type Controller struct {
 	metrics  *metrics
 	loops    sync.WaitGroup
 	ready    chan struct{} // closed once hosts may dial in
+
+	auditing  chan struct{} // a place for each host that is looked at, see auditors
+	verifying chan struct{} // a place for each request that reads switches, see verifiers
 }
 
 // sweepEvery is how often switches are read back: what is polled is to be right
@@ -101,7 +104,10 @@ func New(cfg Config) (*Controller, error) {
 	if !ok {
 		return nil, fmt.Errorf("controller: OpenFlow listener on %s is not TCP", cfg.OpenFlow[0].Addr())
 	}
-	c := &Controller{cfg: cfg, log: cfg.Log, hub: h, ready: make(chan struct{})}
+	c := &Controller{
+		cfg: cfg, log: cfg.Log, hub: h, ready: make(chan struct{}),
+		auditing: make(chan struct{}, auditors), verifying: make(chan struct{}, verifiers),
+	}
 	c.switches = openflow.NewServer(openflow.Config{Log: cfg.Log.Named("openflow")})
 	c.database = ovsdb.NewServer(ovsdb.Config{Log: cfg.Log.Named("ovsdb"), Handle: c.serveHost, LockLater: true})
 	c.metrics = newMetrics(c)

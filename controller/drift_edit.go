@@ -116,10 +116,9 @@ func (n *edit) put(k flow.Key, f flow.Flow) {
 func (n *edit) result() (now []flow.Flow, differ []flow.Key) {
 	before := map[flow.Key]*flow.Flow{}
 	for i := range n.old {
-		if k := n.old[i].Key(); len(n.hit) > 0 {
-			if _, hit := n.hit[k]; hit {
-				before[k] = &n.old[i]
-			}
+		k := n.old[i].Key()
+		if _, hit := n.hit[k]; hit {
+			before[k] = &n.old[i]
 		}
 	}
 	for k := range n.hit {

@@ -174,8 +174,8 @@ func (h *host) tunnelFindings(name string) []audit.Finding {
 			want[i].Fenced = b.takes()
 		}
 	}
-	for _, t := range plan.Tunnels(db, h.env.owner) {
-		if t.Network == name && t.Bridge != "" { // a port that goes leaves its bridge first
+	for _, t := range plan.TunnelsOf(db, h.env.owner, name) {
+		if t.Bridge != "" { // a port that goes leaves its bridge first
 			got = append(got, foundTunnel(t))
 		}
 	}

@@ -36,8 +36,7 @@ func (c *Controller) Flows(ctx context.Context, r api.FlowsRequest) (api.FlowLis
 	if why != "" {
 		return api.FlowList{}, fmt.Errorf("host %s: %s: %w", r.Host, why, api.ErrUnavailable)
 	}
-	list := flowLister{FlowsRequest: r, silent: silent}
-	ran := list
+	ran := flowLister{FlowsRequest: r, silent: silent} // written by the loop, read here only if the loop says that it is done
 	if !now.loop.ask(ctx, func(ctx context.Context) { ran.run(ctx, now.loop) }) {
 		return api.FlowList{}, fmt.Errorf("host %s: %s: %w", r.Host, a.busy(), api.ErrUnavailable)
 	}

@@ -1,8 +1,10 @@
 package controller
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"ovsmesh/controller/api"
 	"ovsmesh/openflow/pipeline"
@@ -97,7 +99,9 @@ func (t *tracing) judgeEverybody(tr *trace.Trace) {
 			worst = &c
 		}
 	}
-	slices.SortFunc(r.Missed, func(a, b api.TraceMiss) int { return compareText(a.Host, b.Host, a.Interface, b.Interface) })
+	slices.SortFunc(r.Missed, func(a, b api.TraceMiss) int {
+		return cmp.Or(strings.Compare(a.Host, b.Host), strings.Compare(a.Interface, b.Interface))
+	})
 	switch {
 	case others == 0:
 		r.Delivered = true
@@ -107,18 +111,6 @@ func (t *tracing) judgeEverybody(tr *trace.Trace) {
 	default:
 		r.Delivered = true
 	}
-}
-
-func compareText(pairs ...string) int {
-	for i := 0; i+1 < len(pairs); i += 2 {
-		if pairs[i] != pairs[i+1] {
-			if pairs[i] < pairs[i+1] {
-				return -1
-			}
-			return 1
-		}
-	}
-	return 0
 }
 
 // policy reports whether a port gets nothing because the network's options say

@@ -184,13 +184,19 @@ func (t *tracing) networkOf(f *flow.Flow) string {
 }
 
 func (t *tracing) arrivals(tr *trace.Trace) {
-	for _, c := range tr.Copies() {
+	copies := tr.Copies()
+	places := map[[2]string]api.TracePlace{} // by host and interface
+	if len(copies) > 0 {
+		for i := range t.mesh.members {
+			m := &t.mesh.members[i]
+			places[[2]string{m.Host, m.Interface}] = m.TracePlace
+		}
+	}
+	for _, c := range copies {
 		a := api.TraceArrival{Visit: c.Hop + 1, Packet: trace.PacketText(c.Frame), Answer: c.Answer}
 		a.TracePlace = api.TracePlace{Port: c.Port.VIF, Network: c.Port.Network, Host: c.Host, Bridge: c.Bridge, Interface: c.Port.Name}
-		for i := range t.mesh.members {
-			if m := &t.mesh.members[i]; m.Host == c.Host && m.Interface == c.Port.Name {
-				a.TracePlace = m.TracePlace
-			}
+		if p, known := places[[2]string{c.Host, c.Port.Name}]; known {
+			a.TracePlace = p
 		}
 		t.report.Arrivals = append(t.report.Arrivals, a)
 	}

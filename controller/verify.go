@@ -12,6 +12,10 @@ import (
 	"ovsmesh/topology"
 )
 
+// verifiers bounds how many requests may hold what they have read of switches,
+// see maxVerifyFlows. Others wait.
+const verifiers = 1
+
 // Verify holds networks against what their options promise: each by a gate's look
 // at its flows on every bridge, and by frames that are followed through all of
 // its hosts. A network costs what belongs to it, however many others there are.
@@ -23,6 +27,12 @@ func (c *Controller) Verify(ctx context.Context, r api.VerifyRequest) (api.Verif
 	v.report = api.VerifyReport{OK: true, Complete: true, Tables: api.TraceWant, Violations: []api.Violation{}, Unseen: []verify.Unseen{}}
 	if r.Got {
 		v.report.Tables = api.TraceGot
+		select {
+		case c.verifying <- struct{}{}:
+			defer func() { <-c.verifying }()
+		case <-ctx.Done():
+			return api.VerifyReport{}, ctx.Err()
+		}
 	}
 	names, err := c.hub.networksToVerify(ctx, r)
 	if err != nil {

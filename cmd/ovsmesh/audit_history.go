@@ -63,7 +63,10 @@ func parseSince(text string, now time.Time) (time.Time, error) {
 	}
 	if t, err := time.ParseInLocation(time.TimeOnly, text, now.Location()); err == nil {
 		y, m, d := now.Date()
-		return time.Date(y, m, d, t.Hour(), t.Minute(), t.Second(), 0, now.Location()), nil
+		if at := time.Date(y, m, d, t.Hour(), t.Minute(), t.Second(), 0, now.Location()); !at.After(now) {
+			return at, nil
+		}
+		return time.Date(y, m, d-1, t.Hour(), t.Minute(), t.Second(), 0, now.Location()), nil // soon after midnight
 	}
 	return time.Time{}, fmt.Errorf("--since %q: want how long ago, like 10m, or a time, like 15:04:05, 2026-01-31 or 2026-01-31T15:04:05Z", text)
 }

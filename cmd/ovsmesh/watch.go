@@ -94,7 +94,7 @@ func unwelcome(e api.Event) bool {
 	case api.EventProblem:
 		return e.State == api.EventAppeared
 	case api.EventDrift:
-		return true
+		return e.State != api.EventSettled
 	}
 	return e.Kind == api.EventReset
 }

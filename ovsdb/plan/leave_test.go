@@ -80,3 +80,20 @@ func TestLeave(t *testing.T) {
 		})
 	}
 }
+
+// The tunnels of one network are those that a list of all has of it.
+func TestTunnelsOf(t *testing.T) {
+	for _, dir := range cases(t) {
+		w := readWorld(t, dir)
+		db := database(t, w.have)
+		of := map[string][]plan.TunnelPort{}
+		for _, p := range plan.Tunnels(db, w.want.Owner) {
+			of[p.Network] = append(of[p.Network], p)
+		}
+		for _, n := range w.want.Networks {
+			if got := plan.TunnelsOf(db, w.want.Owner, n.Name); !slices.Equal(got, of[n.Name]) {
+				t.Errorf("%s: %s: %+v, not %+v", dir, n.Name, got, of[n.Name])
+			}
+		}
+	}
+}

@@ -27,9 +27,17 @@ type TunnelPort struct {
 
 // Tunnels returns the tunnel ports that carry an owner's mark, by bridge and
 // name.
-func Tunnels(db *schema.DB, owner string) []TunnelPort {
+func Tunnels(db *schema.DB, owner string) []TunnelPort { return tunnels(db, owner, db.OwnedPorts()) }
+
+// TunnelsOf returns those of one network, or of one carrier. Its work grows with
+// these alone.
+func TunnelsOf(db *schema.DB, owner, network string) []TunnelPort {
+	return tunnels(db, owner, db.PortsOfNetwork(network))
+}
+
+func tunnels(db *schema.DB, owner string, ports []*schema.Port) []TunnelPort {
 	var list []TunnelPort
-	for _, p := range db.OwnedPorts() {
+	for _, p := range ports {
 		if owner == "" || p.ExternalIDs[schema.KeyOwner] != owner || len(p.Interfaces) != 1 {
 			continue
 		}
