@@ -25,7 +25,7 @@ type Flow struct {
 type Field struct {
 	Class uint16 // 0x8000 OFPXMC_OPENFLOW_BASIC, 0x0000 NXM_OF, 0x0001 NXM_NX, 0xffff experimenter
 	ID    uint8  // field number within the class, 7 bits
-	Exp   uint32 // experimenter ID where Class is 0xffff, else 0
+	Exp   uint32 // experimenter ID where Class is 0xffff, else 0 on every wire; see IsText
 }
 
 // OXM is one match field with its value, both as they stand on the wire: big

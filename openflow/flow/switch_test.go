@@ -76,7 +76,8 @@ func switchFlow(t *rapid.T) flow.Flow {
 	var oxms []flow.OXM
 	for _, n := range []flow.Name{
 		flow.Reg(0), flow.Reg(9), flow.Reg(15), flow.TunnelID, flow.TunSrc, flow.TunDst,
-		flow.Metadata, flow.EthSrc, flow.EthDst,
+		flow.Metadata, flow.EthSrc, flow.EthDst, flow.PktMark, flow.ConjID, flow.CTMark, flow.CTLabel, flow.TunIPv6Src, flow.TunIPv6Dst,
+		flow.CTState, flow.TunFlags,
 	} {
 		if rapid.IntRange(0, 4).Draw(t, "use") == 0 {
 			oxms = append(oxms, maskedOXM(t, n))
@@ -98,7 +99,19 @@ func maskedOXM(t *rapid.T, n flow.Name) flow.OXM {
 	width := named()[n]
 	x := flow.Exact(n, value(width).Draw(t, "value"))
 	mask := value(width).Draw(t, "mask")
-	if width == 16 {
+	switch n {
+	case flow.ConjID, flow.IPTTL:
+		return x // no mask
+	case flow.CTState, flow.TunFlags: // of which a switch has eight bits, and one
+		bits := map[flow.Name]byte{flow.CTState: 0xff, flow.TunFlags: 1}[n]
+		flags := mask[width-1] & bits
+		if flags == 0 {
+			flags = bits
+		}
+		zeros := strings.Repeat("\x00", width-1)
+		return flow.Masked(n, zeros+string([]byte{x.Value[width-1] & flags}), zeros+string([]byte{flags}))
+	}
+	if width == 16 && n != flow.CTLabel {
 		// ovs-ofctl takes an IPv6 mask that begins with a digit for a prefix's
 		// length, even one that it printed.
 		mask = "\xff" + mask[1:]
@@ -139,7 +152,7 @@ func layersOXMs(t *rapid.T) []flow.OXM {
 		{eth: "\x80\x35"},
 		{eth: "\x88\x47", fields: nil},
 		{eth: "\x08\x00", fields: []flow.Name{flow.IPv4Src, flow.IPv4Dst}},
-		{eth: "\x08\x00", ip: "\x06", fields: []flow.Name{flow.IPv4Src, flow.TCPSrc, flow.TCPDst}},
+		{eth: "\x08\x00", ip: "\x06", fields: []flow.Name{flow.IPv4Src, flow.TCPSrc, flow.TCPDst, flow.IPTTL}},
 		{eth: "\x08\x00", ip: "\x11", fields: []flow.Name{flow.IPv4Dst, flow.UDPSrc, flow.UDPDst}},
 		{eth: "\x08\x00", ip: "\x84", fields: []flow.Name{flow.SCTPSrc, flow.SCTPDst}},
 		{eth: "\x08\x00", ip: "\x01"},
