@@ -66,6 +66,7 @@ func newHub(log *zap.Logger, st *store.Store) (*hub, error) {
 		told: told{events: newEvents(eventsKept)}, keeping: keeping{restore: state.Restored},
 	}
 	h.held.Store(state.Restored)
+	h.storeTried() // it may have been opened only to be read
 	for _, r := range intent.Networks() {
 		h.mesh.SetNetwork(r)
 	}

@@ -32,7 +32,7 @@ func (g *storeGauges) Collect(ch chan<- prometheus.Metric) {
 	}
 	gauge := func(d *prometheus.Desc, v float64) { ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v) }
 	truth := map[bool]float64{true: 1}
-	err, _ := g.hub.store.Trouble()
+	_, err := g.hub.store.Trouble()
 	gauge(descWritable, truth[err == nil])
 	ch <- prometheus.MustNewConstMetric(descFailures, prometheus.CounterValue, float64(g.hub.store.Failures()))
 	gauge(descUnkept, float64(unkept))

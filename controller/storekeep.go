@@ -46,7 +46,7 @@ func (h *hub) keep() {
 // storeTried takes note of how the last write went.
 func (h *hub) storeTried() {
 	k := &h.keeping
-	err, _ := h.store.Trouble()
+	_, err := h.store.Trouble()
 	if err == nil {
 		k.again = time.Time{}
 	} else {
@@ -108,7 +108,7 @@ const heldText = "the restored store to be accepted (ovsmesh restore --accept)"
 // storeProblems is what an operator must know of the store.
 func (h *hub) storeProblems() []string {
 	var out []string
-	if err, since := h.store.Trouble(); err != nil {
+	if since, err := h.store.Trouble(); err != nil {
 		text := fmt.Sprintf("since %s changes are refused: %v", since.UTC().Format(time.RFC3339), err)
 		if n := h.keeping.unsaved; n > 0 {
 			text += fmt.Sprintf("; what %d hosts reported is not kept either: do not restart before", n)

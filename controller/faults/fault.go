@@ -89,6 +89,7 @@ type Injected struct {
 func Faults() []Fault {
 	return slices.Concat(
 		controllerFaults(),
+		storeFaults(),
 		switchFaults(),
 		hostFaults(),
 		handFaults(),

@@ -1,12 +1,14 @@
 package store
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -98,12 +100,55 @@ func TestReadOnlyDisk(t *testing.T) {
 	}
 	readOnly(0)
 	closeStore(t, openStore(t, dir))
+	s := openStore(t, dir)
+	commit(t, s, bigFacts(1000))
+	closeStore(t, s)
+	before := read(t, filepath.Join(dir, FileName))
+
 	readOnly(unix.MS_RDONLY)
-	if _, err := Open(dir); !errors.Is(err, syscall.EROFS) {
-		t.Errorf("a store that is there: %v", err)
+	s = openStore(t, dir)
+	if since, err := s.Trouble(); !errors.Is(err, syscall.EROFS) || since.IsZero() {
+		t.Errorf("trouble of a store that can't be written: %v since %v", err, since)
+	}
+	if _, err := s.Backup(time.Now(), "v1"); err != nil {
+		t.Error(err)
+	}
+	for range 2 {
+		var refused *WriteError
+		err := s.Commit(bigFacts(2000))
+		if !errors.As(err, &refused) || !errors.Is(err, syscall.EROFS) || !strings.Contains(err.Error(), filepath.Join(dir, FileName)) || !strings.Contains(err.Error(), "mount its file system for writing again") {
+			t.Errorf("a commit: %v", err)
+		}
+		if got := len(load(t, s).Facts["h"].Hostname); got != 1000 {
+			t.Errorf("%d bytes are left of what was there", got)
+		}
+		if err := s.Probe(); !errors.Is(err, syscall.EROFS) {
+			t.Errorf("a probe: %v", err)
+		}
+	}
+	if !bytes.Equal(before, read(t, filepath.Join(dir, FileName))) {
+		t.Error("the file was changed")
 	}
 	readOnly(0)
-	closeStore(t, openStore(t, dir))
+	if err := s.Probe(); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.Trouble(); err != nil {
+		t.Errorf("trouble once it can be written: %v", err)
+	}
+	if got := len(load(t, s).Facts["h"].Hostname); got != 1000 {
+		t.Errorf("%d bytes are left of what was there", got)
+	}
+	commit(t, s, bigFacts(2000))
+	if _, err := Open(dir); !errors.Is(err, ErrInUse) {
+		t.Errorf("a second opener: %v", err)
+	}
+	closeStore(t, s)
+	s = openStore(t, dir)
+	if got := len(load(t, s).Facts["h"].Hostname); got != 2000 {
+		t.Errorf("%d bytes after all", got)
+	}
+	closeStore(t, s)
 }
 
 func TestNoDirectory(t *testing.T) {

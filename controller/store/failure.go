@@ -3,11 +3,13 @@ package store
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"syscall"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	"golang.org/x/sys/unix"
 )
 
 // WriteError is why the store's file can't be written. What was acknowledged
@@ -70,19 +72,59 @@ func (s *Store) update(f func(*writer) error) error {
 		s.failure = failure{number: s.failure.number}
 		return nil
 	}
-	s.failure.err = &WriteError{Path: s.path, Err: err}
-	if s.failure.since.IsZero() {
-		s.failure.since = time.Now()
-	}
-	s.failure.number++
+	s.failure.note(&WriteError{Path: s.path, Err: err})
 	s.failure.size = max(s.failure.size, w.size)
 	return s.failure.err
+}
+
+func (f *failure) note(err *WriteError) {
+	f.err = err
+	if f.since.IsZero() {
+		f.since = time.Now()
+	}
+	f.number++
+}
+
+// closedToWrites takes note that the file can only be read.
+func (s *Store) closedToWrites(err error) {
+	s.closed = true
+	var system *fs.PathError
+	if errors.As(err, &system) {
+		err = system.Err // its path is told anyway
+	}
+	s.failure.note(&WriteError{Path: s.path, Err: err})
+}
+
+// reopen opens a file to write that was opened only to be read, as soon as it
+// can be.
+func (s *Store) reopen() error {
+	if !s.closed {
+		return nil
+	}
+	// Before the lock is let go, which another process might take.
+	if err := unix.Access(s.path, unix.W_OK); err != nil {
+		return err
+	}
+	if err := s.db.Close(); err != nil {
+		return err
+	}
+	db, err := openCurrent(s.path, false)
+	if err != nil {
+		again, e := openCurrent(s.path, true)
+		if e != nil {
+			return errors.Join(err, e) // the closed one refuses all that is asked of it
+		}
+		s.db = again
+		return err
+	}
+	s.db, s.closed = db, false
+	return nil
 }
 
 // write makes one attempt. The error is f's own where refused is true.
 func (s *Store) write(f func(*writer) error) (w *writer, refused bool, err error) {
 	w = &writer{}
-	if err := s.resolve(); err != nil {
+	if err := errors.Join(s.reopen(), s.resolve()); err != nil {
 		return w, false, err
 	}
 	number, before := 0, uint64(0)
@@ -105,10 +147,10 @@ func (s *Store) write(f func(*writer) error) (w *writer, refused bool, err error
 
 // Trouble says why the file can't be written, and since when; nil where
 // nothing is known to be wrong. It is the error of the last write.
-func (s *Store) Trouble() (err error, since time.Time) {
+func (s *Store) Trouble() (since time.Time, err error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.failure.err, s.failure.since
+	return s.failure.since, s.failure.err
 }
 
 // Failures returns how many writes have failed since the store was opened.

@@ -75,11 +75,14 @@ type Store struct {
 	db      *bolt.DB
 	doubt   *doubt // what the file may hold beyond what was acknowledged; nil: nothing
 	renamed bool   // the file was replaced, and its name may not be on disk yet
+	closed  bool   // it was opened only to be read, for it could not be written
 	failure failure
 }
 
 // Open opens the store in dir, making both where they are absent. It checks
-// the whole file before anything is written to it.
+// the whole file before anything is written to it. A store that is there on a
+// file system that is read-only is opened, too; Trouble says so, and commits
+// are refused until it can be written.
 func Open(dir string) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
@@ -101,22 +104,27 @@ func open(path string) (*Store, error) {
 	if err := check(path); err != nil {
 		return nil, err
 	}
-	db, err := openCurrent(path)
+	s := &Store{path: path}
+	db, err := openCurrent(path, false)
+	if errors.Is(err, syscall.EROFS) {
+		s.closedToWrites(err)
+		db, err = openCurrent(path, true)
+	}
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{path: path, db: db}
+	s.db = db
 	if s.uuid, err = s.readUUID(); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return s, nil
 }
 
-// openCurrent opens a file to write, and makes sure that it still is the one
+// openCurrent opens a file, and makes sure that it still is the one
 // of that name once it is locked: a restore may have put another in its place.
-func openCurrent(path string) (*bolt.DB, error) {
+func openCurrent(path string, readOnly bool) (*bolt.DB, error) {
 	var opened *os.File
-	o := options(false)
+	o := options(readOnly)
 	o.OpenFile = func(name string, flag int, mode os.FileMode) (f *os.File, err error) {
 		opened, err = os.OpenFile(name, flag&^os.O_CREATE, mode)
 		return opened, err
