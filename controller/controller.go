@@ -29,6 +29,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
+	"ovsmesh/controller/api"
 	"ovsmesh/controller/store"
 	"ovsmesh/openflow"
 	"ovsmesh/ovsdb"
@@ -46,6 +47,10 @@ type Config struct {
 	Version      string
 
 	compilers compilers
+
+	Settings []api.SupportSetting // what it was started with, for support
+	Secrets  []string             // that must not be in what goes to support
+	Recent   func() []string      // the last lines of the log, oldest first; nil: not kept
 }
 
 // Controller runs the mesh. New makes one, Run works until its context ends.
@@ -58,6 +63,7 @@ type Controller struct {
 	switches *openflow.Server
 	metrics  *metrics
 	loops    sync.WaitGroup
+	started  time.Time
 	ready    chan struct{} // closed once hosts may dial in
 
 	auditing  chan struct{} // a place for each host that is looked at, see auditors
@@ -105,7 +111,7 @@ func New(cfg Config) (*Controller, error) {
 		return nil, fmt.Errorf("controller: OpenFlow listener on %s is not TCP", cfg.OpenFlow[0].Addr())
 	}
 	c := &Controller{
-		cfg: cfg, log: cfg.Log, hub: h, ready: make(chan struct{}),
+		cfg: cfg, log: cfg.Log, hub: h, ready: make(chan struct{}), started: time.Now(),
 		auditing: make(chan struct{}, auditors), verifying: make(chan struct{}, verifiers),
 	}
 	c.switches = openflow.NewServer(openflow.Config{Log: cfg.Log.Named("openflow")})

@@ -17,6 +17,7 @@ type view struct {
 	byName   map[string]*hostNow
 	ports    []topology.Port
 	pools    []topology.KeyPool
+	gen      uint64   // see hub.gen
 	problems []string // with the controller itself
 }
 
@@ -93,6 +94,7 @@ func (h *hub) fill(v *view) {
 	}
 	v.ports = h.intent.Ports()
 	v.pools = h.intent.KeyPools()
+	v.gen = h.gen
 	v.problems = h.storeProblems()
 }
 

@@ -26,7 +26,7 @@ type arrow struct {
 
 // The packages that compute and do nothing else.
 var pure = []string{
-	"topology", "topology/graph", "openflow/flow", "openflow/pipeline", "openflow/forward", "openflow/trace", "openflow/audit", "openflow/verify", "ovsdb/notation", "ovsdb/schema", "ovsdb/plan", "controller/adopt",
+	"topology", "topology/graph", "openflow/flow", "openflow/pipeline", "openflow/forward", "openflow/trace", "openflow/audit", "openflow/verify", "ovsdb/notation", "ovsdb/schema", "ovsdb/plan", "controller/adopt", "controller/redact",
 }
 
 var arrows = []arrow{

@@ -67,6 +67,7 @@ the tunnels and flows that the networks need, and keeps them right.`,
 		newBackupCommand(g),
 		newRestoreCommand(g),
 		newAdoptCommand(g),
+		newSupportCommand(g),
 		newHostCommand(),
 		newVersionCommand(g),
 	)

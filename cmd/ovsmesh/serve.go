@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/signal"
@@ -61,7 +62,8 @@ switches and go on forwarding.`,
 
 // serve runs the controller and its API until ctx ends.
 func serve(ctx context.Context, cfg *config) (err error) {
-	log, err := newLogger(cfg.LogLevel, cfg.LogFormat)
+	last := &recent{}
+	log, err := newLogger(cfg.LogLevel, cfg.LogFormat, last)
 	if err != nil {
 		return err
 	}
@@ -91,6 +93,7 @@ func serve(ctx context.Context, cfg *config) (err error) {
 	ctl, err := controller.New(controller.Config{
 		Log: log, Store: st, OVSDB: db, OpenFlow: of,
 		Advertise: cfg.Advertise, AutoRegister: cfg.AutoRegister, Version: version(),
+		Settings: cfg.told(), Secrets: []string{token}, Recent: last.Lines,
 	})
 	if err != nil {
 		return err
@@ -170,7 +173,8 @@ func readToken(file string) (string, error) {
 	return token, nil
 }
 
-func newLogger(level, format string) (*zap.Logger, error) {
+// newLogger makes the log, which keep gets, too, entry by entry.
+func newLogger(level, format string, keep io.Writer) (*zap.Logger, error) {
 	l, err := zapcore.ParseLevel(level)
 	if err != nil {
 		return nil, fmt.Errorf("log.level: %w", err)
@@ -185,5 +189,6 @@ func newLogger(level, format string) (*zap.Logger, error) {
 		c.DisableCaller = true
 		c.EncoderConfig.EncodeLevel = zapcore.CapitalLevelEncoder
 	}
-	return c.Build()
+	kept := zapcore.NewCore(zapcore.NewJSONEncoder(c.EncoderConfig), zapcore.AddSync(keep), c.Level)
+	return c.Build(zap.WrapCore(func(core zapcore.Core) zapcore.Core { return zapcore.NewTee(core, kept) }))
 }

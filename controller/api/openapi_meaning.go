@@ -477,5 +477,6 @@ func meanings() map[string]string {
 	maps.Copy(m, traceMeanings())
 	maps.Copy(m, verifyMeanings())
 	maps.Copy(m, adoptMeanings())
+	maps.Copy(m, supportMeanings())
 	return m
 }

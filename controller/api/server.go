@@ -32,6 +32,7 @@ type Backend interface {
 	Verify(context.Context, VerifyRequest) (VerifyReport, error)
 	Adoptable(context.Context) (AdoptOffer, error)
 	Adopt(context.Context, AdoptRequest) (AdoptResult, error)
+	Support(context.Context) (SupportReport, error)
 	Export(context.Context) (topology.Spec, error)
 	Inventory(context.Context, InventoryRequest) (Inventory, error)
 	Events(after uint64) EventPage // 0: only where the stream is now
