@@ -164,7 +164,7 @@ func changeController(ctx context.Context, _ *Mesh, p place, _ *rand.Rand) error
 }
 
 func changeBridge(ctx context.Context, _ *Mesh, p place, rng *rand.Rand) error {
-	set := []string{"fail_mode=standalone", "other_config:disable-in-band=false", "stp_enable=true", "other_config:datapath-id=00000000000000ff"}
+	set := []string{"fail_mode=standalone", "other_config:disable-in-band=false", "stp_enable=true"}
 	_, err := p.host.VSCtl(ctx, "set", "Bridge", p.bridge, set[rng.IntN(len(set))])
 	return err
 }
