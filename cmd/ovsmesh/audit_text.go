@@ -42,6 +42,9 @@ func writeAudit(w io.Writer, r api.AuditReport, wide bool) error {
 	if len(findings) > 0 {
 		fmt.Fprintln(w)
 	}
+	if r.DryRun && len(r.Repairs) == 0 && len(findings) > 0 {
+		fmt.Fprintf(w, "a repair would do nothing\n\n")
+	}
 	for _, rep := range r.Repairs {
 		writeRepair(w, rep, r.DryRun, wide)
 	}

@@ -68,6 +68,7 @@ func TestAuditText(t *testing.T) {
 		{"audit-text-dry-run", report(true, []audit.Finding{missing, shadowed}, bundle, rows, long), false},
 		{"audit-text-repaired", report(false, []audit.Finding{mended, tunnel}, rows, bundle), false},
 		{"audit-text-partly", report(false, []audit.Finding{mended, shadowed}, bundle), false},
+		{"audit-text-dry-run-nothing", report(true, []audit.Finding{shadowed}), false},
 		{"audit-text-alike", report(false, alikeFindings()), false},
 		{"audit-text-many", report(false, manyFindings()), false},
 	} {
