@@ -17,7 +17,7 @@ import (
 func (h *host) flows(ctx context.Context) bool {
 	sent := false
 	for _, b := range h.bridges {
-		if b.sess == nil || !b.retry.ready() {
+		if b.sess == nil || !b.retry.ready() || ctx.Err() != nil {
 			continue
 		}
 		ctx, cancel := context.WithTimeout(ctx, callTimeout)

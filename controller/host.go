@@ -178,7 +178,7 @@ func (h *host) run(ctx context.Context) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	leave := h.leaveNow
-	for {
+	for ctx.Err() == nil { // where much happens at once, its end is one thing of many
 		timer.Reset(h.wait())
 		var changed, ended <-chan struct{}
 		if h.att != nil {

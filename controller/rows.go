@@ -52,6 +52,9 @@ func (h *host) write(ctx context.Context) bool {
 			wrote = h.flows(ctx)
 		}
 		h.asking = nil
+		if ctx.Err() != nil {
+			return wrote
+		}
 		if h.transact(ctx, p, looked) {
 			wrote = true
 		}

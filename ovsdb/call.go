@@ -26,6 +26,9 @@ func (e errShape) Unwrap() error { return e.error }
 func (s *Session) call(ctx context.Context, op string, params any, take func(result []byte) error) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.CallTimeout)
 	defer cancel()
+	if ctx.Err() != nil { // before the work of writing it down
+		return &Error{Op: op, Index: -1, Err: context.Cause(ctx)}
+	}
 	c := &call{op: op, take: take, done: make(chan error, 1)}
 	s.mu.Lock()
 	s.last++

@@ -48,6 +48,9 @@ func (s *Session) transact(ctx context.Context, ops []Operation, locked bool) (r
 			s.count.transactionErrors.Add(1)
 		}
 	}()
+	if ctx.Err() != nil { // before the work of writing it down
+		return nil, &Error{Op: "transact", Index: -1, Err: context.Cause(ctx)}
+	}
 	params := make([]any, 0, len(ops)+2)
 	params = append(params, schema.Database)
 	if locked {

@@ -60,6 +60,6 @@ bridges. What it makes carries the prefix "om-" and is gone after "down".`,
 	root.AddCommand(
 		newUpCommand(), newDownCommand(), newStatusCommand(), newSpecCommand(), newConnectCommand(),
 		newExecCommand(), newToolCommand("vsctl"), newToolCommand("ofctl"), newToolCommand("appctl"),
-		newHostCommand(), newVMCommand(), newDemoCommand(), newBenchCommand(), newChaosCommand())
+		newHostCommand(), newVMCommand(), newDemoCommand(), newBenchCommand(), newStormCommand(), newChaosCommand())
 	return root
 }

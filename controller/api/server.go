@@ -62,7 +62,7 @@ type Limits struct {
 func DefaultLimits() Limits {
 	return Limits{
 		Read: 15 * time.Second, Work: 2 * time.Minute, Send: 30 * time.Second, Idle: time.Minute,
-		Grace: 3 * time.Second, Body: 64 << 20, Clients: 512,
+		Grace: 2 * time.Second, Body: 64 << 20, Clients: 512,
 		Watchers: 256, Beat: 15 * time.Second,
 	}
 }
