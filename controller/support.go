@@ -48,7 +48,7 @@ func (c *Controller) Support(ctx context.Context) (api.SupportReport, error) {
 		Hosts: make([]api.SupportHost, 0, len(v.hosts)), Events: c.env.events.newest(supportEvents), Log: []string{},
 		Memory: memoryNow(), Goroutines: profile("goroutine"), Heap: profile("heap"),
 	}
-	if err, since := st.Trouble(); err != nil {
+	if since, err := st.Trouble(); err != nil {
 		r.Store.Trouble = fmt.Sprintf("since %s: %v", since.UTC().Format(time.RFC3339), err)
 	}
 	if c.cfg.Recent != nil {
