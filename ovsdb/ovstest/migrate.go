@@ -9,15 +9,15 @@ import (
 )
 
 // Resume lets the VM run on the target of the migration that Prepare began, its
-// processes and sockets with it, while its VIF on the source is still there. It
-// returns that VIF, for Unplug; Switch does both at once.
+// processes and sockets with it. Its VIF on the source may still be there, or have
+// been unplugged. It returns that VIF, for Unplug; Switch does both at once.
 func (vm *VM) Resume(_ context.Context) (VIF, error) {
 	if vm.Next == nil {
 		return VIF{}, fmt.Errorf("VM %s: no migration was prepared", vm.Name)
 	}
 	old := VIF{vm.Host, vm.Interface}
 	err := renameDown(end{vm.Namespace(), "eth0"}, "old0")
-	if err == nil {
+	if err == nil || errors.As(err, &netlink.LinkNotFoundError{}) {
 		err = renameDown(end{vm.Namespace(), "next0"}, "eth0")
 	}
 	if err = errors.Join(err, vm.configure("eth0")); err != nil {

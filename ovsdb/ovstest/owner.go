@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // owner says whose a run directory is. It lies in it as "owner.json", and lets
@@ -81,8 +83,22 @@ func startTime(pid int) (string, error) {
 
 // Sweep removes what crashed processes left: beds and switches whose owner is
 // dead. What belongs to a living process, or was made to stay, is not touched.
-// NewBed and StartSwitch call it.
-func Sweep() error {
+// NewBed and StartSwitch call it. One process at a time does: another that had
+// found the same leftover would remove what has taken its number meanwhile.
+func Sweep() (err error) {
+	run, err := unix.Open(runDir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", runDir, err)
+	}
+	defer func() { err = errors.Join(err, unix.Close(run)) }() // which unlocks it
+	for {
+		if err = unix.Flock(run, unix.LOCK_EX); !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("lock %s: %w", runDir, err)
+	}
 	var errs []error
 	beds, err := filepath.Glob(runDir + "/" + prefix + "??")
 	errs = append(errs, err)
