@@ -196,9 +196,10 @@ func FuzzActions(f *testing.F) {
 		f.Add(b, "set_field:0x1/0x3->reg1")
 	}
 	f.Add([]byte{0, 24, 0, 8, 0, 0, 0, 0}, "clone(output:NXM_NX_XXREG0[0..63],push:NXM_OF_ETH_SRC[],pop:NXM_NX_REG0[])")
-	frame := ping(f)
+	ping := ping(f)
 	f.Fuzz(func(t *testing.T, b []byte, text string) {
 		var r Result
+		frame := ping
 		x := run{b: Load(Switch{Groups: []Group{}}), r: &r, in: 1}
 		list, _ := actsOfBytes(b, 0)
 		for _, token := range split(text) {
@@ -208,6 +209,38 @@ func FuzzActions(f *testing.F) {
 		x.carryOut(ordered(list), &frame)
 		if _, err := ParseBuckets(string(b)); err != nil {
 			return
+		}
+	})
+}
+
+// FuzzRun finds no tables and groups in which a frame goes on for ever, or
+// further than they reach.
+func FuzzRun(f *testing.F) {
+	bucket, err := hex.DecodeString("00180001ffffffffffffffff000000000016000800000001")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add("priority=1 actions=goto_table:1,resubmit(,1)\ntable=1,priority=2,ip actions=write_actions(group:1),goto_table:0", bucket, bucket)
+	f.Add("actions=group:1,clone(group:2,NORMAL),IN_PORT,ALL\npriority=7,reg0=1 actions=TABLE,drop", bucket, bucket[:16])
+	ping := ping(f)
+	f.Fuzz(func(t *testing.T, lines string, one, two []byte) {
+		s := Switch{Ports: []Port{{Number: 1, Protected: true}, {Number: 2, VLANs: VLANs{Tag: 5}}}}
+		for line := range strings.Lines(lines) {
+			if f, err := flow.Parse(line); err == nil {
+				s.Flows = append(s.Flows, f)
+			}
+		}
+		for i, b := range [][]byte{one, two} {
+			if buckets, err := ParseBuckets(string(b)); err == nil {
+				s.Groups = append(s.Groups, Group{ID: uint32(i + 1), Type: GroupType(len(b) / 8 % 4), Buckets: buckets})
+			}
+		}
+		b := Load(s)
+		for range 2 * asksBeforeIndex {
+			r, err := b.Run(1, ping)
+			if err != nil || len(r.Steps) == 0 || len(r.Steps) > maxWork || len(r.Outputs) > maxWork || len(r.Doubts) > maxDoubts+1 {
+				t.Fatalf("%d steps, %d outputs, %d doubts, %v", len(r.Steps), len(r.Outputs), len(r.Doubts), err)
+			}
 		}
 	})
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"reflect"
 	"testing"
+
+	"ovsmesh/openflow/flow"
 )
 
 // FuzzDecode feeds any bytes to the decoders: they end, without panic, and all
@@ -49,6 +51,32 @@ func FuzzRoundTrip(f *testing.F) {
 			}
 			if !reflect.DeepEqual(*got.Flow, want) {
 				t.Errorf("sent back as %+v, was %+v", *got.Flow, want)
+			}
+		}
+	})
+}
+
+// FuzzText prints what a switch may say that it holds: the text is a line, and
+// read back the same flow.
+func FuzzText(f *testing.F) {
+	golden(f, func(_ string, b []byte) {
+		if m, err := ReadMessage(bytes.NewReader(b)); err == nil && m.Type == TypeMultipartReply {
+			f.Add(m.Body[8:])
+		}
+	})
+	f.Fuzz(func(t *testing.T, body []byte) {
+		if len(body) > 1<<10 {
+			return // more fields than text may have
+		}
+		flows, err := DecodeFlows(body)
+		if err != nil {
+			return
+		}
+		for _, want := range flows {
+			text := want.String()
+			got, err := flow.Parse(text)
+			if err != nil || !got.Equal(&want) {
+				t.Errorf("%q\nof %+v\nread back as %+v, %v", text, want, got, err)
 			}
 		}
 	})
