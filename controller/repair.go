@@ -155,6 +155,8 @@ func (h *host) repaired() (left string, over bool) {
 		return "the host is not connected", true
 	case h.env.hub.held.Load() != nil:
 		return "waiting for " + heldText, true
+	case h.writing.bar == barForeign:
+		return "waiting for " + h.writing.text, true
 	case !h.lastLocked:
 		return "another controller holds the lock \"ovsmesh\" of this host's database: it alone writes", true
 	}
