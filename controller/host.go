@@ -4,6 +4,7 @@ import (
 	"context"
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -70,9 +71,9 @@ type host struct {
 	leaveBy    time.Time           // until when a leaver waits for its host
 	watchers   sync.WaitGroup      // one goroutine a switch session, see watch
 	lastLocked bool
-	writes     bool          // the last look might write, as against one that only took news
-	writing    writing       // who writes while that is not us
-	proofLimit time.Duration // see permit
+	writes     bool         // the last look might write, as against one that only took news
+	writing    writing      // who writes while that is not us
+	proofLimit atomic.Int64 // see permit
 	gate       gate
 	rows       rowDrift
 	did        *deeds // since a repair began; nil: nobody asks

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -42,13 +43,13 @@ const (
 // permit is what the flows of a host go out with: the lock of its database.
 type permit struct {
 	lock  *ovsdb.Session
-	limit *time.Duration // how old a proof may be; 0: proofMin
+	limit *atomic.Int64 // how old a proof may be, nanoseconds; 0: proofMin
 }
 
 // Valid implements openflow.Permit.
 func (p permit) Valid() bool {
 	age, ok := p.lock.Proven()
-	return ok && age <= max(*p.limit, proofMin)
+	return ok && age <= max(time.Duration(p.limit.Load()), proofMin)
 }
 
 // Renew implements openflow.Permit.
@@ -56,7 +57,7 @@ func (p permit) Renew(ctx context.Context) error {
 	if err := p.lock.Prove(ctx); err != nil {
 		return err
 	}
-	limit := max(*p.limit, proofMin)
+	limit := max(time.Duration(p.limit.Load()), proofMin)
 	switch age, ok := p.lock.Proven(); {
 	case !ok:
 	case age > limit:
@@ -64,7 +65,7 @@ func (p permit) Renew(ctx context.Context) error {
 	case age < limit/4:
 		limit = max(limit/2, proofMin)
 	}
-	*p.limit = limit
+	p.limit.Store(int64(limit))
 	return nil
 }
 

@@ -87,10 +87,7 @@ func (s *Session) ApplyWith(ctx context.Context, mods []wire.Mod, permit Permit)
 
 	err := s.fill(ctx, b, mods, permit)
 	if err == nil {
-		err = permitted(ctx, permit)
-	}
-	if err == nil {
-		err = s.commit(ctx, b)
+		err = s.commit(ctx, b, permit)
 	} else {
 		s.discard(ctx, b)
 	}
@@ -148,11 +145,25 @@ func (s *Session) fill(ctx context.Context, b *bundle, mods []wire.Mod, permit P
 	return b.refusal(s.DPID(), mods)
 }
 
-// commit commits the closed bundle.
-func (s *Session) commit(ctx context.Context, b *bundle) error {
-	err := s.control(ctx, b, wire.BundleCommit)
+// commit commits the closed bundle, or discards it for want of the permit.
+func (s *Session) commit(ctx context.Context, b *bundle, p Permit) error {
+	err := s.control(ctx, b, wire.BundleCommit, p)
+	for range maxRenewals {
+		if !errors.Is(err, errDenied) {
+			break
+		}
+		if err := p.Renew(ctx); err != nil {
+			s.discard(ctx, b)
+			return fmt.Errorf("%w: %w", ErrNotPermitted, err)
+		}
+		err = s.control(ctx, b, wire.BundleCommit, p)
+	}
 	if err == nil {
 		return nil
+	}
+	if errors.Is(err, errDenied) {
+		s.discard(ctx, b)
+		return fmt.Errorf("%w: it runs out faster than it is renewed", ErrNotPermitted)
 	}
 	if e := (*wire.Error)(nil); errors.As(err, &e) {
 		return fmt.Errorf("commit bundle: %w", err)
@@ -168,17 +179,18 @@ func (s *Session) discard(ctx context.Context, b *bundle) {
 	defer cancel()
 	// Every answer about this bundle has come when this one has: the next
 	// bundle does not see them.
-	_ = s.control(ctx, b, wire.BundleDiscard)
+	_ = s.control(ctx, b, wire.BundleDiscard, nil)
 }
 
-// control sends a command about the bundle and waits for the answer.
-func (s *Session) control(ctx context.Context, b *bundle, cmd wire.BundleCommand) error {
+// control sends a command about the bundle, with a permit if it needs one, and
+// waits for the answer.
+func (s *Session) control(ctx context.Context, b *bundle, cmd wire.BundleCommand, p Permit) error {
 	xid := s.calls.xids(1)
 	request, err := wire.EncodeBundleControl(xid, b.id, cmd)
 	if err != nil {
 		return err
 	}
-	return s.ask(ctx, xid, request, b.reply(cmd))
+	return s.askWith(ctx, xid, guarded(request, p), b.reply(cmd))
 }
 
 // reply returns the handler of the answer to cmd.

@@ -92,8 +92,12 @@ func (c *calls) fail(xid uint32, err error) bool {
 
 // send hands whole messages to the writer.
 func (s *Session) send(ctx context.Context, b []byte) error {
+	return s.sendWith(ctx, outgoing{bytes: b})
+}
+
+func (s *Session) sendWith(ctx context.Context, o outgoing) error {
 	select {
-	case s.out <- b:
+	case s.out <- o:
 		return nil
 	case <-s.dying:
 		return s.err
@@ -104,17 +108,25 @@ func (s *Session) send(ctx context.Context, b []byte) error {
 
 // ask sends a request and waits until handle has its whole answer.
 func (s *Session) ask(ctx context.Context, xid uint32, request []byte, handle func(wire.Message) (bool, error)) error {
+	return s.askWith(ctx, xid, outgoing{bytes: request}, handle)
+}
+
+// askWith is ask for a request that may need a permit; without it the error is
+// errDenied.
+func (s *Session) askWith(ctx context.Context, xid uint32, request outgoing, handle func(wire.Message) (bool, error)) error {
 	timeout := fmt.Errorf("no answer within %v: %w", s.cfg.RequestTimeout, context.DeadlineExceeded)
 	ctx, cancel := context.WithTimeoutCause(ctx, s.cfg.RequestTimeout, timeout)
 	defer cancel()
 	k := s.calls.add(xid, handle)
 	defer s.calls.take(xid)
-	if err := s.send(ctx, request); err != nil {
+	if err := s.sendWith(ctx, request); err != nil {
 		return err
 	}
 	select {
 	case err := <-k.result:
 		return err
+	case <-request.denied:
+		return errDenied
 	case <-s.dying:
 		return s.err
 	case <-ctx.Done():

@@ -97,6 +97,7 @@ func (s *Session) write() error {
 	defer idle.Stop()
 	for {
 		var b []byte
+		var o outgoing
 		select {
 		case b = <-s.urgent:
 		default:
@@ -104,7 +105,8 @@ func (s *Session) write() error {
 			case <-s.dying:
 				return s.err
 			case b = <-s.urgent:
-			case b = <-s.out:
+			case o = <-s.out:
+				b = o.bytes
 			case <-idle.C:
 				silent := time.Since(time.Unix(0, s.heard.Load()))
 				if silent < s.cfg.EchoInterval {
@@ -121,11 +123,20 @@ func (s *Session) write() error {
 				b = echo
 			}
 		}
+		if o.permit != nil {
+			if err := w.Flush(); err != nil {
+				return fmt.Errorf("write: %w", err)
+			}
+			if !o.permit.Valid() {
+				close(o.denied)
+				continue
+			}
+		}
 		s.cfg.Counters.MessagesOut.Add(wire.Count(b))
 		if _, err := w.Write(b); err != nil {
 			return fmt.Errorf("write: %w", err)
 		}
-		if len(s.urgent) == 0 && len(s.out) == 0 {
+		if o.permit != nil || len(s.urgent) == 0 && len(s.out) == 0 {
 			if err := w.Flush(); err != nil {
 				return fmt.Errorf("write: %w", err)
 			}

@@ -16,12 +16,12 @@ import (
 //	open, flow-mods ─► close ─► answer ─┐
 //	                   Renew ─► answer ─┴─► Valid? ─► commit
 //
-// What is left is the moment between Valid and the commit's way to the switch. A
-// switch that has been given another controller meanwhile has closed the
-// connection, and takes the commit no longer.
+// Valid is asked by who writes to the connection, right before the commit goes out.
+// What is left is the moment between the two. A switch that has been given another
+// controller meanwhile has closed the connection, and takes the commit no longer.
 type Permit interface {
 	// Valid reports whether the permit was given so lately that it stands still.
-	// It does not wait.
+	// It does not wait, and is called from the session's own goroutine, too.
 	Valid() bool
 
 	// Renew asks for it anew and returns nil once it is given. It runs beside the
@@ -42,14 +42,14 @@ const maxRenewals = 10
 // flow-mod of it, and has the permit for its commit.
 func (s *Session) seal(ctx context.Context, b *bundle, p Permit) error {
 	if p == nil || p.Valid() {
-		if err := s.control(ctx, b, wire.BundleClose); err != nil {
+		if err := s.control(ctx, b, wire.BundleClose, nil); err != nil {
 			return fmt.Errorf("close bundle: %w", err)
 		}
 		return nil
 	}
 	renewed := make(chan error, 1)
 	go func() { renewed <- p.Renew(ctx) }()
-	err := s.control(ctx, b, wire.BundleClose)
+	err := s.control(ctx, b, wire.BundleClose, nil)
 	permit := <-renewed
 	if err != nil {
 		return fmt.Errorf("close bundle: %w", err)
@@ -60,19 +60,20 @@ func (s *Session) seal(ctx context.Context, b *bundle, p Permit) error {
 	return nil
 }
 
-// permitted returns nil when a permit is valid, which it is at once unless the
-// process stood still, or the answers were very slow, since it was given.
-func permitted(ctx context.Context, p Permit) error {
+// outgoing is what the writer puts on the connection at once: whole messages. With
+// a permit it is asked for there, right before, and without it they are not sent.
+type outgoing struct {
+	bytes  []byte
+	permit Permit
+	denied chan struct{} // closed instead of sending
+}
+
+// errDenied: the permit was not valid when the message was about to go out.
+var errDenied = errors.New("the permit has run out")
+
+func guarded(b []byte, p Permit) outgoing {
 	if p == nil {
-		return nil
+		return outgoing{bytes: b}
 	}
-	for range maxRenewals {
-		if p.Valid() {
-			return nil
-		}
-		if err := p.Renew(ctx); err != nil {
-			return fmt.Errorf("%w: %w", ErrNotPermitted, err)
-		}
-	}
-	return fmt.Errorf("%w: it runs out faster than it is renewed", ErrNotPermitted)
+	return outgoing{bytes: b, permit: p, denied: make(chan struct{})}
 }

@@ -27,9 +27,9 @@ type Session struct {
 	local    netip.AddrPort
 	log      *zap.Logger
 
-	out    chan []byte  // whole messages, for the writer
-	urgent chan []byte  // echo replies, which overtake them
-	heard  atomic.Int64 // Unix time in ns of the last message from the switch
+	out    chan outgoing // whole messages, for the writer
+	urgent chan []byte   // echo replies, which overtake them
+	heard  atomic.Int64  // Unix time in ns of the last message from the switch
 
 	failOnce sync.Once
 	err      error         // why the session ended; set before dying is closed
@@ -56,7 +56,7 @@ func newSession(conn net.Conn, in *bufio.Reader, f wire.Features, cfg Config) *S
 		features: f,
 		remote:   addrPort(conn.RemoteAddr()),
 		local:    addrPort(conn.LocalAddr()),
-		out:      make(chan []byte, 4),
+		out:      make(chan outgoing, 4),
 		urgent:   make(chan []byte, 32),
 		dying:    make(chan struct{}),
 		done:     make(chan struct{}),
