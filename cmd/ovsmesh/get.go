@@ -74,6 +74,7 @@ func (g *globals) printObjects(cmd *cobra.Command, kind string, all api.Objects)
 	if g.output == outputJSON || g.output == outputYAML {
 		return printData(w, g.output, map[string]any{kind: list})
 	}
+	w = forPeople(w)
 	if text.empty() {
 		hint := ""
 		if kind == api.KindPorts {

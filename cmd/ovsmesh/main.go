@@ -63,7 +63,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		code = &codeError{exitError, err}
 	}
 	if code.err != nil {
-		printError(stderr, code.err)
+		printError(forPeople(stderr), code.err)
 	}
 	return code.code
 }

@@ -47,7 +47,7 @@ func (g *globals) print(cmd *cobra.Command, v any, text func(w io.Writer, wide b
 	case outputJSON, outputYAML:
 		return printData(w, g.output, v)
 	default:
-		return text(w, g.output == outputWide)
+		return text(forPeople(w), g.output == outputWide)
 	}
 }
 

@@ -164,13 +164,3 @@ func (f *frame) text(from int, help string) (lines []string, first int) {
 	}
 	return lines, first
 }
-
-// printable takes out what a terminal would not print but obey.
-func printable(line string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
-			return -1
-		}
-		return r
-	}, line)
-}
