@@ -50,8 +50,16 @@ type Manifest struct {
 var ErrNoBackup = errors.New("no whole backup")
 
 // Backup returns a backup of what is in the store now. All of it is copied
-// before Backup returns: what happens to it then holds no writer up.
+// before Backup returns: what happens to it then holds no writer up. A store
+// that may hold what was refused, and can't be written to take that out, gives
+// no backup.
 func (s *Store) Backup(now time.Time, program string) ([]byte, error) {
+	s.writing.Lock()
+	err := s.resolve()
+	s.writing.Unlock()
+	if err != nil {
+		return nil, fmt.Errorf("backup: %w", s.writeError(err))
+	}
 	var b bytes.Buffer
 	if err := s.backup(&b, now, program); err != nil {
 		return nil, fmt.Errorf("backup of %s: %w", s.path, err)

@@ -73,12 +73,17 @@ func tail(list []uint32) []uint32 { return list[max(0, len(list)-3):] }
 // of its writes judged and told.
 func traceCommits(t *testing.T, dir string, commits int, judge func(crashtest.Op) crashtest.Verdict, done func(crashtest.Op)) {
 	t.Helper()
-	err := crashtest.Trace(crashtest.Program{
-		Args: []string{os.Args[0]}, Dir: dir, Judge: judge, Done: done,
+	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	err = crashtest.Trace(crashtest.Program{
+		Args: []string{os.Args[0]}, Dir: dir, Log: log, Judge: judge, Done: done,
 		Env: append(os.Environ(), envCommitDir+"="+dir, envCommits+"="+strconv.Itoa(commits), "GORACE=atexit_sleep_ms=0"),
 	})
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v: %s", err, read(t, log.Name()))
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/google/uuid"
 	bolt "go.etcd.io/bbolt"
@@ -56,6 +57,23 @@ func initialize(db *bolt.DB) error {
 			w.putBytes(bucketMeta, keyUUID, []byte(uuid.NewString())),
 		)
 	})
+}
+
+// leftover is how old a file must be that was to become a store, and is not in
+// use by anybody any longer.
+const leftover = time.Hour
+
+// sweep removes what was left behind by who died while he made a store.
+func (s *Store) sweep() {
+	names, err := filepath.Glob(s.path + ".new-*")
+	if err != nil {
+		return // a pattern of ours that makes no sense: nothing is lost
+	}
+	for _, name := range names {
+		if st, err := os.Lstat(name); err == nil && st.Mode().IsRegular() && time.Since(st.ModTime()) > leftover {
+			_ = os.Remove(name) // in nobody's way
+		}
+	}
 }
 
 // syncDir puts a directory's entries on disk.

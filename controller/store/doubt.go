@@ -52,8 +52,11 @@ func (s *Store) resolve() error {
 	if err := os.Rename(name, s.path); err != nil {
 		return errors.Join(err, db.Close())
 	}
+	s.mu.Lock()
 	_ = s.db.Close() // whatever it still says, that file is done with
-	s.db, s.doubt, s.renamed = db, nil, true
+	s.db = db
+	s.mu.Unlock()
+	s.doubt, s.renamed = nil, true
 	return s.settleName()
 }
 

@@ -40,7 +40,7 @@ func adviceOn(err error) string {
 		{syscall.EDQUOT, "raise the quota of its owner, or make room"},
 		{syscall.EROFS, "mount its file system for writing again (dmesg tells whether the kernel made it read-only)"},
 		{syscall.EFBIG, "raise the limit on the size of files (LimitFSIZE= of the service, ulimit -f)"},
-		{syscall.EIO, "its disk fails (see dmesg): take a backup now, and replace it"},
+		{syscall.EIO, "its disk fails (see dmesg): save what is there with ovsmesh backup, or ovsmesh export where that fails, and replace the disk"},
 	} {
 		// bbolt tells some errors only by their text.
 		if errors.Is(err, a.errno) || strings.HasSuffix(err.Error(), a.errno.Error()) {
@@ -62,17 +62,19 @@ type failure struct {
 // update runs f in a transaction that is on disk when update returns. It
 // returns f's error, or a WriteError.
 func (s *Store) update(f func(*writer) error) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.writing.Lock()
+	defer s.writing.Unlock()
 	w, refused, err := s.write(f)
 	if refused {
 		return err // nothing was wrong with the file
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if err == nil {
 		s.failure = failure{number: s.failure.number}
 		return nil
 	}
-	s.failure.note(&WriteError{Path: s.path, Err: err})
+	s.failure.note(s.writeError(err))
 	s.failure.size = max(s.failure.size, w.size)
 	return s.failure.err
 }
@@ -88,11 +90,15 @@ func (f *failure) note(err *WriteError) {
 // closedToWrites takes note that the file can only be read.
 func (s *Store) closedToWrites(err error) {
 	s.closed = true
+	s.failure.note(s.writeError(err))
+}
+
+func (s *Store) writeError(err error) *WriteError {
 	var system *fs.PathError
-	if errors.As(err, &system) {
-		err = system.Err // its path is told anyway
+	if errors.As(err, &system) && system.Path == s.path {
+		err = system.Err // the path is told anyway
 	}
-	s.failure.note(&WriteError{Path: s.path, Err: err})
+	return &WriteError{Path: s.path, Err: err}
 }
 
 // reopen opens a file to write that was opened only to be read, as soon as it
@@ -105,6 +111,8 @@ func (s *Store) reopen() error {
 	if err := unix.Access(s.path, unix.W_OK); err != nil {
 		return err
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if err := s.db.Close(); err != nil {
 		return err
 	}

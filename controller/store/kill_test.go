@@ -2,11 +2,13 @@ package store
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -68,11 +70,44 @@ func commitNumbers(s *Store, first, end uint32) error {
 				return err
 			}
 			fmt.Println("no", i)
+			if err := notInBackup(s, i); err != nil {
+				return err
+			}
 			continue
 		}
 		fmt.Println("ack", i)
 	}
 	return nil
+}
+
+// notInBackup demands that a backup, where there is one now, has nothing of a
+// commit that was refused.
+func notInBackup(s *Store, refused uint32) error {
+	backup, err := s.Backup(time.Now(), "")
+	if err != nil {
+		return nil
+	}
+	dir, err := os.MkdirTemp("", "om-backup-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	var file bytes.Buffer
+	if _, err := ReadBackup(bytes.NewReader(backup), &file); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, FileName), file.Bytes(), 0o600); err != nil {
+		return err
+	}
+	restored, err := Open(dir)
+	if err != nil {
+		return err
+	}
+	st, err := restored.Load()
+	if err == nil && (st.Intent.NextNetworkID == refused || st.Facts["h"].SystemID == strconv.Itoa(int(refused))) {
+		err = fmt.Errorf("%d was refused, and is in the backup", refused)
+	}
+	return errors.Join(err, restored.Close())
 }
 
 // numbered is a commit that can be told from others in all that it writes.

@@ -71,11 +71,13 @@ type Store struct {
 	path string
 	uuid string
 
-	mu      sync.RWMutex // held to write, and by readers against the file's replacement
+	writing sync.Mutex // held by who writes; what follows is theirs
+	doubt   *doubt     // what the file may hold beyond what was acknowledged; nil: nothing
+	renamed bool       // the file was replaced, and its name may not be on disk yet
+	closed  bool       // it was opened only to be read, for it could not be written
+
+	mu      sync.RWMutex // held to replace the file or note a failure, and to read them
 	db      *bolt.DB
-	doubt   *doubt // what the file may hold beyond what was acknowledged; nil: nothing
-	renamed bool   // the file was replaced, and its name may not be on disk yet
-	closed  bool   // it was opened only to be read, for it could not be written
 	failure failure
 }
 
@@ -114,6 +116,7 @@ func open(path string) (*Store, error) {
 		return nil, err
 	}
 	s.db = db
+	s.sweep()
 	if s.uuid, err = s.readUUID(); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -182,6 +185,8 @@ func (s *Store) UUID() string { return s.uuid }
 
 // Close closes the file. It waits for transactions under way.
 func (s *Store) Close() error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.db.Close()

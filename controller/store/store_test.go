@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
@@ -130,6 +131,28 @@ func TestReopen(t *testing.T) {
 	left, err := filepath.Glob(filepath.Join(dir, "*"))
 	if err != nil || len(left) != 1 {
 		t.Errorf("in the data directory: %v, %v", left, err)
+	}
+}
+
+// What was left behind by who died while he made a store goes, once it is
+// certain that he did; nothing else does.
+func TestLeftovers(t *testing.T) {
+	dir := t.TempDir()
+	old, young, other := filepath.Join(dir, FileName+".new-1"), filepath.Join(dir, FileName+".new-2"), filepath.Join(dir, FileName+".before-1")
+	for _, name := range []string{old, young, other} {
+		if err := os.WriteFile(name, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ago := time.Now().Add(-2 * leftover)
+	if err := errors.Join(os.Chtimes(old, ago, ago), os.Chtimes(other, ago, ago)); err != nil {
+		t.Fatal(err)
+	}
+	closeStore(t, openStore(t, dir))
+	for name, want := range map[string]bool{old: false, young: true, other: true} {
+		if _, err := os.Stat(name); (err == nil) != want {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
