@@ -3,14 +3,16 @@ package controller_test
 import (
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
-	"net/netip"
 
 	"ovsmesh/controller/api"
 	"ovsmesh/ovsdb/ovstest"
@@ -200,4 +202,174 @@ func TestAdoptLostStore(t *testing.T) {
 		b, _ := json.Marshal(n)
 		t.Errorf("%s", b)
 	}
+}
+
+// A host that is away while its peers are adopted stays reachable, comes back
+// under the name that they know it by, and is adopted then.
+func TestAdoptWithHostAway(t *testing.T) {
+	m := startMesh(t, 3)
+	m.bridges("xapi1", "xapi2")
+	m.apply(`
+networks:
+  - {name: blue, encap: gre, key: 103, bridge: xapi1}
+  - {name: red, encap: vxlan, key: 5000, bridge: xapi2, tunnelPorts: shared}
+hosts: [{name: h3, id: 33}]
+`)
+	var blue, red []*ovstest.VM
+	hosts := []string{"h1", "h2", "h3"}
+	for i, host := range hosts {
+		blue = append(blue, m.vm(host, "blue-"+host, "xapi1", i+1, ""))
+		red = append(red, m.vm(host, "red-"+host, "xapi2", i+1, ""))
+	}
+	m.meshed("blue", hosts...)
+	m.meshed("red", hosts...)
+	m.pingAll(blue...)
+	m.pingAll(red...)
+	spec, err := m.ctl.Export(m.ctx)
+	m.check(err)
+	numbers := m.portNumbers()
+	stop := m.pingRound(append(slices.Clone(blue), red...)...)
+	h3 := m.Host("h3")
+	_, err = h3.VSCtl(m.ctx, "del-manager")
+	m.check(err)
+	state := func() string { return m.rows(h3) + m.sortedFlows(h3, "xapi1") + m.sortedFlows(h3, "xapi2") }
+	before := state()
+
+	m.lose()
+	m.connected("h1", "h2")
+	offer, err := m.ctl.Adoptable(m.ctx)
+	m.check(err)
+	if away := offer.Stores[0].Away; len(away) != 1 || away[0].Host != "h3" || away[0].ID != 33 || len(away[0].Networks) != 2 {
+		t.Fatalf("%+v", offer)
+	}
+	res := m.adopt(api.AdoptRequest{All: true})
+	if text := strings.Join(res.Warnings, "; "); !strings.Contains(text, "h3 is not connected") {
+		t.Errorf("warnings %q", text)
+	}
+	m.synced(res.Generation)
+	for _, tun := range m.topology(api.TopologyFilter{}).Networks[0].Tunnels {
+		want := api.TunnelUp
+		if tun.From == "h3" {
+			want = api.TunnelUnreachable
+		}
+		if tun.State != want {
+			t.Errorf("tunnel %s to %s is %s, want %s: %s", tun.From, tun.To, tun.State, want, tun.Error)
+		}
+	}
+	m.ctl.stop() // a controller that starts anew knows of it, too
+	m.start()
+	m.connected("h1", "h2")
+
+	_, err = h3.VSCtl(m.ctx, "set", "Open_vSwitch", ".", "external_ids:hostname=renamed.example")
+	m.check(err)
+	m.check(h3.SetManager(m.ctx, "tcp:"+m.ctl.ovsdb))
+	m.connected(hosts...)
+	time.Sleep(time.Second)
+	if now := state(); now != before {
+		t.Errorf("h3 was written to before it was adopted: was\n%s\nis\n%s", before, now)
+	}
+	res = m.adopt(api.AdoptRequest{Name: "h3"})
+	if len(res.Hosts) != 1 || res.Hosts[0].Rows == 0 || len(res.Warnings) > 0 {
+		t.Errorf("%+v", res)
+	}
+	m.synced(res.Generation)
+	m.meshed("blue", hosts...)
+	m.meshed("red", hosts...)
+	stop()
+	m.pingAll(blue...)
+	m.pingAll(red...)
+	m.clean()
+	if now := m.portNumbers(); now != numbers {
+		t.Errorf("interfaces were\n%s\nand are\n%s", numbers, now)
+	}
+	again, err := m.ctl.Export(m.ctx)
+	m.check(err)
+	if d := cmp.Diff(told(spec), told(again), cmpopts.EquateComparable(netip.Addr{})); d != "" {
+		t.Errorf("the spec was (-) and is (+):\n%s", d)
+	}
+}
+
+// What contradicts itself, and what would take a tunnel away, is refused by
+// name, and nothing is changed; a spec settles it.
+func TestAdoptRefuses(t *testing.T) {
+	m := startMesh(t, 2)
+	m.bridges("br-int")
+	m.apply(`
+networks:
+  - {name: blue, tenant: acme, encap: gre, key: 103}
+  - {name: red, tenant: beta, encap: vxlan, key: 5000}
+ports:
+  - {name: a, network: blue, match: {ifaceID: a1}}
+  - {name: b, network: blue, match: {ifaceID: b1}}
+`)
+	for i, host := range []string{"h1", "h2"} {
+		m.vm(host, "red-"+host, "br-int", i+1, "red")
+		_, err := m.Host(host).AddVM(m.ctx, ovstest.VMSpec{Name: "blue-" + host, Bridge: "br-int", MAC: mac(i + 1), IfaceID: []string{"a1", "b1"}[i]})
+		m.check(err)
+	}
+	m.meshed("blue", "h1", "h2")
+	m.meshed("red", "h1", "h2")
+	m.lose()
+	m.connected("h1", "h2")
+	before := m.allWrites()
+	refused := func(r api.AdoptRequest, words ...string) {
+		t.Helper()
+		res, err := m.ctl.Adopt(m.ctx, r)
+		if err == nil {
+			t.Fatalf("%+v: %+v", r, res)
+		}
+		for _, w := range words {
+			if !strings.Contains(err.Error(), w) {
+				t.Errorf("%+v: %v, which does not say %q", r, err, w)
+			}
+		}
+	}
+	spec := func(text string) []api.File { return []api.File{{Name: "told.yaml", Data: text}} }
+	refused(api.AdoptRequest{}, "name one")
+	refused(api.AdoptRequest{All: true, Name: "h1"}, "name one")
+	refused(api.AdoptRequest{Name: "nosuch"}, "nosuch", "blue", "h1")
+	refused(api.AdoptRequest{All: true, Store: "nosuch"}, "nosuch")
+	refused(api.AdoptRequest{All: true, Files: spec("networks: [{nme: x}]")}, "nme")
+	// Nothing tells that h1 and h2 have VMs in blue: only the lost ports did.
+	refused(api.AdoptRequest{All: true}, "h1: port t103-", "network blue", "would go")
+
+	h2 := m.Host("h2")
+	quoted, err := h2.VSCtl(m.ctx, "get", "Bridge", "br-int", "external_ids:ovsmesh-spec-red")
+	m.check(err)
+	note, err := strconv.Unquote(strings.TrimSpace(quoted))
+	m.check(err)
+	other := strings.ReplaceAll(note, "beta", "gamma")
+	_, err = h2.VSCtl(m.ctx, "set", "Bridge", "br-int", "external_ids:ovsmesh-spec-red="+strconv.Quote(other))
+	m.check(err)
+	m.eventually("the other note read", func() error {
+		offer, err := m.ctl.Adoptable(m.ctx)
+		m.check(err)
+		if p := strings.Join(offer.Stores[0].Problems, "; "); !strings.Contains(p, "network red: h1 and h2 tell different things: tenant: beta → gamma") {
+			return fmt.Errorf("%q", p)
+		}
+		return nil
+	})
+	ports := `
+ports:
+  - {name: a, network: blue, match: {ifaceID: a1}}
+  - {name: b, network: blue, match: {ifaceID: b1}}
+`
+	refused(api.AdoptRequest{All: true, Files: spec(ports)}, "network red", "h1 and h2")
+	refused(api.AdoptRequest{All: true, Files: spec(ports + "networks: [{name: red, tenant: beta, encap: vxlan, key: 5001}]")}, "network red", "would")
+	red := "networks: [{name: red, tenant: beta, encap: vxlan}]"
+	dry, err := m.ctl.Adopt(m.ctx, api.AdoptRequest{All: true, DryRun: true, Files: spec(ports + red)})
+	m.check(err)
+	if o, err := m.ctl.Objects(m.ctx, api.KindNetworks, ""); err != nil || len(o.Networks) > 0 || len(dry.Items) != 6 {
+		t.Errorf("after a dry run: %+v, %v; it said %+v", o, err, dry)
+	}
+	for host, now := range m.allWrites() {
+		if was := before[host]; now.flowTables != was.flowTables || now.records != was.records && host != "h2" {
+			t.Errorf("%s was written to: %+v, then %+v", host, was, now)
+		}
+	}
+	res := m.adopt(api.AdoptRequest{All: true, Files: spec(ports + red)})
+	m.synced(res.Generation)
+	m.meshed("blue", "h1", "h2")
+	m.meshed("red", "h1", "h2")
+	m.clean()
 }

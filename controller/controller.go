@@ -29,6 +29,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
+	"ovsmesh/controller/adopt"
 	"ovsmesh/controller/api"
 	"ovsmesh/controller/store"
 	"ovsmesh/openflow"
@@ -169,6 +170,7 @@ func (c *Controller) serveHost(ctx context.Context, s *ovsdb.Session) {
 	told := ""
 	for {
 		f := factsOf(db, s.RemoteAddr().Addr())
+		f.Hostname = adopt.Called(db, c.env.owner, f.Hostname)
 		h, err := c.hub.admit(ctx, f, markOf(db), c.cfg.AutoRegister)
 		var why string
 		switch {

@@ -14,12 +14,14 @@
 package adopt
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strings"
 
 	"ovsmesh/ovsdb/plan"
 	"ovsmesh/ovsdb/schema"
+	"ovsmesh/topology"
 )
 
 // Host is a host that is connected, and what its rows tell of other stores.
@@ -74,4 +76,23 @@ func Read(db *schema.DB, own string) []Bridge {
 	}
 	slices.SortFunc(list, func(a, b Bridge) int { return strings.Compare(a.Name, b.Name) })
 	return list
+}
+
+// Called returns what a host is called by the other store that has managed it,
+// if one has and says so; else what it calls itself. So a host that comes when
+// its peers' rows are adopted already is the one that their tunnels lead to.
+func Called(db *schema.DB, own, itself string) string {
+	name := ""
+	for _, b := range db.Bridges {
+		text, store := b.ExternalIDs[schema.KeyHost], b.ExternalIDs[schema.KeyOwner]
+		if text == "" || store == "" || store == own {
+			continue
+		}
+		note, err := topology.ParseHostNote(text)
+		if err != nil || name != "" && name != note.Host.Name {
+			return itself
+		}
+		name = note.Host.Name
+	}
+	return cmp.Or(name, itself)
 }
