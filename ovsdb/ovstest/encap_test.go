@@ -58,7 +58,7 @@ func TestEnvelopesOnTheUnderlay(t *testing.T) {
 				env.DstPort = 4789
 			}
 			sent := 0
-			for deadline := time.Now().Add(5 * time.Second); sent < 5 && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+			for deadline := time.Now().Add(30 * time.Second); sent < 5 && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 				sent = under.Count(func(f ovstest.Frame) bool {
 					got, in, ok := ovstest.Decapsulate(f)
 					return ok && f.Sent && got == env && in.EtherType() == 0x0800
@@ -84,14 +84,23 @@ func TestEnvelopesOnTheUnderlay(t *testing.T) {
 			if err := b.Inject(ctx, wrongKey, forged); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(300 * time.Millisecond)
+			arrived := func() int { return in.Count(func(f ovstest.Frame) bool { return bytes.Equal(f.Data, forged) }) }
+			for deadline := time.Now().Add(30 * time.Second); arrived() == 0 && time.Now().Before(deadline); {
+				time.Sleep(10 * time.Millisecond)
+			}
+			time.Sleep(300 * time.Millisecond) // for those that must not come
 			if err := in.Stop(); err != nil {
 				t.Error(err)
 			}
-			if n := in.Count(func(f ovstest.Frame) bool { return bytes.Equal(f.Data, forged) }); n != 1 {
+			if n := arrived(); n != 1 {
 				t.Errorf("%d copies of a forged packet arrived, want that with the right key", n)
 			}
-			if r, err := va.Ping(ctx, vb.IPs[0].Addr(), 5); err != nil || r.Lost() > 0 {
+			// The switch may be late, on a machine that is busy with other things.
+			after, err := va.StartPing(ctx, vb.IPs[0].Addr(), 10*time.Millisecond, "-c", "5", "-W", "20")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r, err := after.Wait(); err != nil || r.Lost() > 0 {
 				t.Errorf("ping after that = %+v, %v; want none lost", r, err)
 			}
 		})
