@@ -56,7 +56,11 @@ func chaosRow(what, target string, met bool, r faults.Result) []string {
 	if r.Fault.Quiet {
 		sent, lost = "-", "-"
 	}
-	return []string{what, sent, lost, strconv.Itoa(r.RowsWritten), thousands(r.FlowsWritten), short(r.Took), target, yes}
+	after := "-"
+	if r.Took > 0 {
+		after = short(r.Took)
+	}
+	return []string{what, sent, lost, strconv.Itoa(r.RowsWritten), thousands(r.FlowsWritten), after, target, yes}
 }
 
 // notes say what the table has no room for: what the controller held, and what

@@ -33,7 +33,7 @@ func handFaults() []Fault {
 		rowsByHand("bridge-changed", "a setting of a bridge changed by hand", changeBridge, audit.WrongBridgeSetting),
 		{
 			Name: "bridge-removed", What: "a bridge that ovsmesh made (createBridge) removed by hand",
-			Expect: "made again, with its tunnels", Limits: rowLimits(), Inject: removeBridge,
+			Expect: "made again, with its tunnels", Limits: rowLimits(), Prepare: makeBridges, Inject: removeBridge,
 		},
 		{
 			Name: "manager-removed", What: "a host's manager removed by hand (ovs-vsctl del-manager)",
@@ -172,23 +172,22 @@ func changeBridge(ctx context.Context, _ *Mesh, p place, rng *rand.Rand) error {
 // madeBridge is a network whose bridges we make.
 const madeBridge = `networks: [{name: green, encap: gre, key: 104, bridge: xapi9, createBridge: true, datapathType: netdev, hosts: %s}]`
 
-func removeBridge(ctx context.Context, m *Mesh, rng *rand.Rand) (Injected, error) {
-	h := m.pick(rng).host
-	in := Injected{Host: h.Name}
+// makeBridges has a bridge made on every host.
+func makeBridges(ctx context.Context, m *Mesh) (func(context.Context) error, error) {
 	var names []string
 	for _, h := range m.Hosts() {
 		names = append(names, h.Name)
 	}
-	in.Undo = func(ctx context.Context) error {
+	cleanUp := func(ctx context.Context) error {
 		_, err := m.Server.Client.Delete(ctx, api.KindNetworks, "green")
-		return err
+		return errors.Join(err, m.settledWithin(ctx, settleLimit))
 	}
-	if err := m.Apply(ctx, fmt.Sprintf(madeBridge, "["+strings.Join(names, ", ")+"]")); err != nil {
-		return in, err
-	}
-	if err := m.Settled(ctx); err != nil {
-		return in, err
-	}
+	return cleanUp, m.Apply(ctx, fmt.Sprintf(madeBridge, "["+strings.Join(names, ", ")+"]"))
+}
+
+func removeBridge(ctx context.Context, m *Mesh, rng *rand.Rand) (Injected, error) {
+	h := m.pick(rng).host
+	in := Injected{Host: h.Name}
 	in.Since = time.Now()
 	_, err := h.VSCtl(ctx, "del-br", "xapi9")
 	in.Right = func(ctx context.Context) error {
@@ -209,7 +208,7 @@ func removeManager(ctx context.Context, m *Mesh, rng *rand.Rand) (Injected, erro
 	in.Right = func(ctx context.Context) error {
 		return m.alarmed(ctx, h.Name, "ovs-vsctl set-manager "+m.Server.Manager(), api.HealthUnreachable, api.HealthStuck)
 	}
-	in.Undo = func(ctx context.Context) error { return h.SetManager(ctx, m.Server.Manager()) }
+	in.Undo = func(ctx context.Context) error { return m.Join(ctx, h, m.Server) }
 	return in, err
 }
 
