@@ -26,6 +26,11 @@ func (e errShape) Unwrap() error { return e.error }
 func (s *Session) call(ctx context.Context, op string, params any, take func(result []byte) error) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.CallTimeout)
 	defer cancel()
+	return s.ask(ctx, op, params, take)
+}
+
+// ask is call for as long as ctx allows.
+func (s *Session) ask(ctx context.Context, op string, params any, take func(result []byte) error) error {
 	if ctx.Err() != nil { // before the work of writing it down
 		return &Error{Op: op, Index: -1, Err: context.Cause(ctx)}
 	}

@@ -25,7 +25,7 @@ type Config struct {
 	MaxConns       int           // connections at once; default 4,096
 	MaxConnsPerIP  int           // the same from one address, loopback excepted; default 64
 	SetupTimeout   time.Duration // from the connection to the whole dump; default 60 s
-	CallTimeout    time.Duration // for one reply, and for one message to leave; default 15 s
+	CallTimeout    time.Duration // for one reply but the dump, and for one message to leave; default 15 s
 	MessageTimeout time.Duration // from a message's first byte to its last; default 30 s
 	EchoAfter      time.Duration // silence after which we send an echo; default 4 s: just before hosts do, so that it is we who learn the round trip
 	SilentAfter    time.Duration // silence after which the connection is closed; default 15 s

@@ -20,6 +20,10 @@ const monitorID = "ovsmesh"
 // row whole, so that of any number of changes to a row only the last has to be
 // kept; the differences that monitor_cond sends can't be merged like that, save
 // for a set of references, see bridgePorts.
+//
+// A dump may take as long as the whole set-up: when all hosts of a cloud dial in
+// at once each has to wait for the others, and one that were given up would only
+// dial in again. A host that hangs is silent, and let go for that.
 func (s *Session) setUp(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.SetupTimeout)
 	defer cancel()
@@ -40,7 +44,7 @@ func (s *Session) setUp(ctx context.Context) error {
 		return err // a host that does not know the method says so
 	}
 	db := schema.NewDB(host)
-	err = s.call(ctx, "monitor", []any{schema.Database, monitorID, requests}, func(result []byte) error {
+	err = s.ask(ctx, "monitor", []any{schema.Database, monitorID, requests}, func(result []byte) error {
 		r := notation.NewReader(result)
 		var rows []schema.RowUpdate
 		err := s.decoder.TableUpdates(r, func(u schema.RowUpdate) error {
@@ -73,7 +77,7 @@ func (s *Session) setUp(ctx context.Context) error {
 // monitorPorts starts the monitor of Bridge.ports, ovsdb-server(7) §4.1.12.
 func (s *Session) monitorPorts(ctx context.Context) error {
 	request := map[string]any{schema.TableBridge: []any{columns([]string{"ports"})}}
-	return s.call(ctx, "monitor_cond", []any{schema.Database, portsID, request}, func(result []byte) error {
+	return s.ask(ctx, "monitor_cond", []any{schema.Database, portsID, request}, func(result []byte) error {
 		s.bridges.split()
 		err := s.decoder.PortsUpdates(notation.NewReader(result), func(p schema.PortsUpdate) error {
 			_, _, err := s.bridges.change(p)
