@@ -132,6 +132,7 @@ func renumberPort(ctx context.Context, m *Mesh, rng *rand.Rand) (Injected, error
 		return in, err
 	}
 	since := in.Since
+	in.Undo = nothing // BFD takes its time
 	in.Right = func(ctx context.Context) error {
 		if err := m.recorded(ctx, p.host.Name, since, kinds...); err != nil {
 			return err
@@ -147,7 +148,7 @@ func renumberPort(ctx context.Context, m *Mesh, rng *rand.Rand) (Injected, error
 			if err != nil {
 				return err
 			}
-			return m.Settled(ctx)
+			return m.Clean(ctx)
 		})
 	}
 	return in, nil

@@ -61,17 +61,44 @@ func moveEndpoint(ctx context.Context, m *Mesh, rng *rand.Rand) (Injected, error
 
 // readdress gives a host another underlay address and says so in its database.
 func readdress(ctx context.Context, h *ovstest.Host, from, to netip.Addr) error {
-	for _, argv := range [][]string{
-		{"ip", "addr", "add", to.String() + "/24", "dev", "br-phy"},
-		{"ip", "addr", "del", from.String() + "/24", "dev", "br-phy"},
-		{"ip", "addr", "replace", to.String() + "/24", "dev", "br-phy"}, // with the first of a network its others go
-	} {
-		if _, err := h.Exec(ctx, argv...); err != nil {
-			return err
-		}
+	if _, err := h.Exec(ctx, "ip", "addr", "del", from.String()+"/24", "dev", "br-phy"); err != nil {
+		return err
+	}
+	if _, err := h.Exec(ctx, "ip", "addr", "add", to.String()+"/24", "dev", "br-phy"); err != nil {
+		return err
+	}
+	if err := sendsFrom(ctx, h, to); err != nil {
+		return err
 	}
 	_, err := h.VSCtl(ctx, "set", "Open_vSwitch", ".", "other_config:local_ip="+to.String())
 	return err
+}
+
+// sendsFrom waits until the userspace datapath of a host sends from an address.
+// It looks at the addresses once for every route that comes, and at times before
+// the address is there: so the route comes again.
+func sendsFrom(ctx context.Context, h *ovstest.Host, addr netip.Addr) error {
+	const attempts, patience = 10, 300 * time.Millisecond
+	var shown string
+	for range attempts {
+		limit, cancel := context.WithTimeout(ctx, patience)
+		err := Until(limit, func(ctx context.Context) (err error) {
+			if shown, err = h.AppCtl(ctx, "ovs/route/show"); err == nil && !strings.Contains(shown, "SRC "+addr.String()+"\n") {
+				err = errors.New("another source")
+			}
+			return err
+		})
+		cancel()
+		if err == nil {
+			return nil
+		}
+		for _, verb := range []string{"del", "add"} {
+			if _, err := h.Exec(ctx, "ip", "addr", verb, addr.String()+"/24", "dev", "br-phy"); err != nil {
+				return err
+			}
+		}
+	}
+	return fmt.Errorf("%s does not send from %s: %s", h.Name, addr, shown)
 }
 
 // follow waits until the tunnels of all others lead to an address of a host.
