@@ -18,7 +18,7 @@ const (
 // Bounds of our own. Resubmits times long lists of actions would fill our
 // memory where somebody means ill: a switch has no such tables.
 const (
-	maxWork   = 1 << 18 // lookups, actions and outputs of a frame
+	maxWork   = 1 << 17 // lookups, actions and outputs of a frame: enough to flood all ports that a switch can have
 	maxDoubts = 100     // that are told of it
 )
 
