@@ -135,6 +135,7 @@ func (h *hostNow) topologyHost() api.TopologyHost {
 	}
 	if h.loop != nil {
 		h.loop.status.mu.Lock()
+		t.OtherWriter = h.loop.status.bar != barNone
 		for _, b := range h.loop.status.bridges {
 			t.Bridges = append(t.Bridges, b)
 		}

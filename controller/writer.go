@@ -230,16 +230,15 @@ func (h *host) barText() string {
 		text := fmt.Sprintf("the lock %q of this host's database, which another controller holds: it alone writes", ovsdb.LockName)
 		return text + w.manager() + h.dialled()
 	}
-	rows := 0
-	for _, n := range h.att.db.Owners() {
-		rows += n
+	held := ""
+	switch {
+	case w.holder != "":
+		held = fmt.Sprintf("; its controller holds the lock %q%s", ovsdb.LockName, w.manager())
+	case w.looks > 1: // before, it may be too early to tell
+		held = fmt.Sprintf("; nobody holds the lock %q", ovsdb.LockName)
 	}
-	noun, held := "bridges and ports", "nobody holds the lock"
-	if w.holder != "" {
-		held = "its controller holds the lock"
-	}
-	return fmt.Sprintf("another ovsmesh store (%s), whose %d %s are here: nothing is written, and the lock is left to its controller, until `ovsmesh adopt %s` makes them ours or they are gone; %s %q%s%s",
-		strings.Join(h.others(), ", "), rows, noun, h.name, held, ovsdb.LockName, w.manager(), h.dialled())
+	return fmt.Sprintf("another ovsmesh store (%s), which has rows here: nothing is written, and the lock is left to its controller, until `ovsmesh adopt` makes them ours or they are gone%s%s",
+		strings.Join(h.others(), ", "), held, h.dialled())
 }
 
 // manager names who holds the lock, as the host's database calls it.

@@ -151,7 +151,7 @@ func hostProblems(h api.TopologyHost) []string {
 			out = append(out, h.Name+": "+b.Error)
 		case b.Error != "":
 			out = append(out, fmt.Sprintf("%s: bridge %s: %s", h.Name, b.Name, b.Error))
-		case !b.Connected && !strings.Contains(h.HealthReason, "no OpenFlow connection"): // told already
+		case !b.Connected && !h.OtherWriter && !strings.Contains(h.HealthReason, "no OpenFlow connection"): // told already
 			out = append(out, fmt.Sprintf("%s: bridge %s has no OpenFlow connection: look at the way from there to this controller's port 6653", h.Name, b.Name))
 		}
 	}

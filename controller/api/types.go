@@ -153,9 +153,10 @@ type TopologyHost struct {
 	Bridges    []TopologyBridge `json:"bridges"`
 	Problems   []string         `json:"problems,omitempty"`
 
-	Health        string      `json:"health"`                  // one of the Health… words; "" of one that is external or has left
-	HealthReason  string      `json:"healthReason"`            // why it is not ok
-	Echo          *HostEchoes `json:"echo,omitempty"`          // nil while it is not connected
+	Health        string      `json:"health"`         // one of the Health… words; "" of one that is external or has left
+	HealthReason  string      `json:"healthReason"`   // why it is not ok
+	Echo          *HostEchoes `json:"echo,omitempty"` // nil while it is not connected
+	OtherWriter   bool        `json:"otherWriter,omitempty"`
 	CountersError string      `json:"countersError,omitempty"` // why its counters, which were asked for, are not there
 }
 
