@@ -98,12 +98,7 @@ func (g *globals) support(cmd *cobra.Command, o supportOptions) error {
 		parts = append(parts, localParts(o, secrets)...)
 		collect(ctx, parts[len(parts)-2:])
 	}
-	var missing []string
-	for _, p := range parts {
-		if p.err != nil {
-			missing = append(missing, fmt.Sprintf("%s: %v", p.name, p.err))
-		}
-	}
+	missing := missingOf(parts)
 	if err := writeBundle(o.file, cmd.OutOrStdout(), parts, missing, secrets); err != nil {
 		return err
 	}
@@ -155,6 +150,27 @@ func unreachable(parts []*piece) error {
 		why = p.err
 	}
 	return why
+}
+
+// missingOf says what is not there and why, what has the same reason in one.
+func missingOf(parts []*piece) []string {
+	var whys []string
+	names := map[string][]string{}
+	for _, p := range parts {
+		if p.err == nil {
+			continue
+		}
+		why := p.err.Error()
+		if names[why] == nil {
+			whys = append(whys, why)
+		}
+		names[why] = append(names[why], p.name)
+	}
+	missing := make([]string, len(whys))
+	for i, why := range whys {
+		missing[i] = strings.Join(names[why], ", ") + ": " + why
+	}
+	return missing
 }
 
 // parts is what a server is asked for.

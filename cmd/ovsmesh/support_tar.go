@@ -49,7 +49,7 @@ func addLong(body []byte, add func(string, []byte) error) error {
 	if err := json.Unmarshal(body, &doc); err != nil {
 		return fmt.Errorf("controller.json: %w", err)
 	}
-	for field, file := range map[string]string{"goroutines": "goroutines.txt", "heap": "heap.txt", "log": "log.txt"} {
+	for _, field := range []string{"goroutines", "heap", "log"} {
 		text, _ := doc[field].(string)
 		if lines, ok := doc[field].([]any); ok {
 			var b strings.Builder
@@ -59,7 +59,7 @@ func addLong(body []byte, add func(string, []byte) error) error {
 			text = b.String()
 		}
 		delete(doc, field)
-		if err := add(file, []byte(text)); err != nil {
+		if err := add(field+".txt", []byte(text)); err != nil {
 			return err
 		}
 	}

@@ -265,7 +265,7 @@ func TestSupportWithoutController(t *testing.T) {
 	if code := run(t.Context(), []string{"support", "-o", "-", "--config", config}, nil, &stdout, &stderr); code != exitError {
 		t.Errorf("exit code %d: %s", code, &stderr)
 	}
-	if !strings.Contains(stderr.String(), "can't be asked") || !strings.Contains(stderr.String(), "not in it: audit.json") {
+	if !strings.Contains(stderr.String(), "can't be asked") || !strings.Contains(stderr.String(), "audit.json, history.json, adopt.json, metrics.txt: ") {
 		t.Errorf("stderr: %s", &stderr)
 	}
 	files := unpack(t, stdout.Bytes())
