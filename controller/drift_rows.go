@@ -53,6 +53,18 @@ func (h *host) rowsFound(c schema.Changes) {
 	}
 }
 
+// awayFound records what others have changed of the settings of bridges of ours
+// while we did not look, as the host was away or another controller wrote.
+func (h *host) awayFound() {
+	now := time.Now()
+	for _, b := range h.bridges {
+		at := rowPlace{bridge: b.name}
+		if b.stage == stageOurs && b.wanted() && h.owned(h.att.db.BridgeByName(b.name)) && h.rows.open[at] == nil {
+			h.rowsOpen(at, h.settingFindings(b.name), now)
+		}
+	}
+}
+
 func (h *host) rowsOpen(at rowPlace, list []audit.Finding, now time.Time) {
 	if len(list) == 0 {
 		return

@@ -305,7 +305,7 @@ func (h *host) detach(why string) {
 	h.att, h.writes = nil, false
 	h.stopWaiting()
 	h.mail.setAway(true)
-	h.status.disconnect(why)
+	h.status.disconnect(why + advice)
 	h.health.went(why + advice)
 	h.republish()
 }

@@ -139,6 +139,7 @@ func (h *host) mayWrite(ctx context.Context) bool {
 		h.status.setWriter(true)
 		h.log.Info("lock held: this controller writes")
 		h.complete = true
+		h.awayFound()
 		h.mistrust()
 		for name := range h.on {
 			h.status.touch(name)

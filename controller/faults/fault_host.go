@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"ovsmesh/controller/api"
+	"ovsmesh/openflow/audit"
 	"ovsmesh/ovsdb/ovstest"
 )
 
@@ -53,7 +54,7 @@ func hostFaults() []Fault {
 		},
 		{
 			Name: "emer-reset", What: "ovs-vsctl emer-reset on all hosts, then set-manager",
-			Expect: "no storm meanwhile; put right once, no port twice",
+			Expect: "no storm meanwhile; put right once, recorded, no port twice",
 			Limits: Limits{Within: 15 * time.Second, Lost: Any, Others: Any, Rows: Any, Flows: Any},
 			Inject: emerReset,
 		},
@@ -167,6 +168,7 @@ func (m *Mesh) builtOnce(ctx context.Context, h *ovstest.Host, before map[string
 // controller changes. Their bridges then forward by themselves, tunnels and all.
 func emerReset(ctx context.Context, m *Mesh, _ *rand.Rand) (Injected, error) {
 	var in Injected
+	began := time.Now()
 	before := make(map[string]map[string]int)
 	for _, h := range m.Hosts() {
 		var err error
@@ -190,6 +192,9 @@ func emerReset(ctx context.Context, m *Mesh, _ *rand.Rand) (Injected, error) {
 		}
 		for _, h := range m.Hosts() {
 			if err := m.builtOnce(ctx, h, before[h.Name]); err != nil {
+				return err
+			}
+			if err := m.recorded(ctx, h.Name, began, audit.WrongBridgeSetting); err != nil {
 				return err
 			}
 		}
