@@ -38,7 +38,12 @@ shows what it is.`,
 		Example: `  ovsmesh backup /var/backups/ovsmesh-$(date +%F).backup
   ovsmesh backup --force /var/backups/ovsmesh.backup
   ovsmesh backup - | gpg --encrypt -r ops > ovsmesh.backup.gpg`,
-		Args: cobra.ExactArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return errors.New("where to? name one FILE, or - for standard output")
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name := args[0]
 			if name == "-" {

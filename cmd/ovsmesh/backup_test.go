@@ -124,6 +124,7 @@ func TestBackupAndRestore(t *testing.T) {
 		t.Error("what went to standard output is not the backup")
 	}
 	run(exitError, "is there already", "backup", file)
+	run(exitError, "name one FILE", "backup")
 	run(exitOK, `"networks": 1`, "backup", "--force", file, "-o", "json")
 	run(exitError, "not a file", "backup", "--force", dir)
 
