@@ -65,13 +65,12 @@ func killVSwitchd(ctx context.Context, m *Mesh, rng *rand.Rand) (Injected, error
 	if err := h.StartVSwitchd(ctx); err != nil {
 		return in, err
 	}
-	in.Right = func(ctx context.Context) error {
-		if err := m.exact(ctx, h, before); err != nil {
-			return err
-		}
-		return m.bundles(m.Server.Log()[mark:], h.Name, before)
+	in.Right = func(ctx context.Context) error { return m.exact(ctx, h, before) }
+	in.Undo = func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, rightLimit) // the log comes after the deed
+		defer cancel()
+		return Until(ctx, func(context.Context) error { return m.bundles(m.Server.Log()[mark:], h.Name, before) })
 	}
-	in.Undo = nothing
 	return in, nil
 }
 
