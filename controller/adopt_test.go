@@ -373,3 +373,45 @@ ports:
 	m.meshed("red", "h1", "h2")
 	m.clean()
 }
+
+// A store that has given a network's ID away already takes over its rows all the
+// same: the flows go over to another ID in one bundle, and no packet is lost.
+func TestAdoptWithOtherID(t *testing.T) {
+	m := startMesh(t, 2)
+	m.bridges("xapi1")
+	m.apply("networks: [{name: blue, encap: gre, key: 103, bridge: xapi1}]")
+	vms := []*ovstest.VM{m.vm("h1", "one", "xapi1", 1, ""), m.vm("h2", "two", "xapi1", 2, "")}
+	m.meshed("blue", "h1", "h2")
+	m.pingAll(vms...)
+	numbers := m.portNumbers()
+	m.lose()
+	m.connected("h1", "h2")
+	_, err := m.ctl.Apply(m.ctx, api.ApplyRequest{Files: []api.File{{Name: "x", Data: "networks: [{name: mine, encap: gre, key: 1, bridge: elsewhere}]"}}})
+	m.check(err)
+	stop := m.pingRound(vms...)
+	res := m.adopt(api.AdoptRequest{Name: "blue"})
+	m.synced(res.Generation)
+	m.meshed("blue", "h1", "h2")
+	m.within(30*time.Second, "flows follow", func() error {
+		o, err := m.ctl.Objects(m.ctx, api.KindNetworks, "blue")
+		m.check(err)
+		want := fmt.Sprintf("cookie=0x6f6d%08x", o.Networks[0].Status.ID)
+		if flows := m.sortedFlows(m.Host("h1"), "xapi1"); o.Networks[0].Status.ID == 1 || !strings.Contains(flows, want) {
+			return fmt.Errorf("no %s in\n%s", want, flows)
+		}
+		return nil
+	})
+	m.eventually("clean", func() error {
+		rep, err := m.ctl.Audit(m.ctx, api.AuditRequest{})
+		m.check(err)
+		if !rep.Clean || !rep.Complete {
+			return fmt.Errorf("%+v", rep.Findings)
+		}
+		return nil
+	})
+	time.Sleep(time.Second)
+	stop()
+	if now := m.portNumbers(); now != numbers {
+		t.Errorf("interfaces were\n%s\nand are\n%s", numbers, now)
+	}
+}
