@@ -192,17 +192,20 @@ func (m *Mesh) answers(ctx context.Context, h *ovstest.Host, bridge, ip string, 
 }
 
 // unmoved demands that a change among other hosts takes no longer than it did
-// before a fault, but for what a busy machine makes of it. A host that waited for
-// another would wait for seconds.
+// before a fault, but for what a busy machine makes of it: one good time of a few
+// will do. A host that waited for another would wait for seconds each time.
 func (m *Mesh) unmoved(ctx context.Context, broken *ovstest.Host, before time.Duration) error {
 	hosts := m.others(broken)
-	now, err := m.changeTakes(ctx, hosts[0], hosts[1])
-	if err != nil {
-		return err
+	var now time.Duration
+	for range 3 {
+		var err error
+		if now, err = m.changeTakes(ctx, hosts[0], hosts[1]); err != nil {
+			return err
+		}
+		m.log("a change among other hosts takes %v, and took %v before", now.Round(time.Millisecond), before.Round(time.Millisecond))
+		if now <= 2*before+250*time.Millisecond {
+			return nil
+		}
 	}
-	m.log("a change among other hosts takes %v, and took %v before", now.Round(time.Millisecond), before.Round(time.Millisecond))
-	if now > 2*before+250*time.Millisecond {
-		return fmt.Errorf("a change among other hosts takes %v, and took %v before", now, before)
-	}
-	return nil
+	return fmt.Errorf("a change among other hosts takes %v, and took %v before", now, before)
 }
