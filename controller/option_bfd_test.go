@@ -11,7 +11,7 @@ import (
 )
 
 // bfdShows is how soon a cut shows, and its end: Open vSwitch is asked to send
-// every 500 ms, and waits for three.
+// every 400 ms, and waits for three.
 const bfdShows = 8 * time.Second
 
 const watchedNetwork = `networks: [{name: blue, encap: gre, key: 103, bridge: xapi1, bfd: %v}]`
