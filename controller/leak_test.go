@@ -189,7 +189,7 @@ func TestThousandConnectionsLeaveNothing(t *testing.T) {
 	const (
 		switches = 5
 		flips    = 10   // of each switch
-		rude     = 1000  // peers of each protocol
+		rude     = 1000 // peers of each protocol
 		readers  = 1000 // of events
 		growth   = 512 << 10
 	)

@@ -66,6 +66,9 @@ func TestRestoredStoreOnlyLooks(t *testing.T) {
 		if len(top.Problems) != 1 || !strings.Contains(top.Problems[0], "restore --accept") || top.Hosts[0].InSync {
 			t.Errorf("topology: %q, %+v", top.Problems, top.Hosts)
 		}
+		if _, err := m.ctl.Adopt(m.ctx, api.AdoptRequest{All: true}); err == nil || !strings.Contains(err.Error(), "restore --accept") {
+			t.Errorf("adopting meanwhile: %v", err)
+		}
 		m.ctl.stop() // it waits over restarts, too
 		m.start()
 	}
