@@ -111,6 +111,7 @@ func (m *mesh) pingRound(vms ...*ovstest.VM) func() {
 // A lost data directory is recovered from the switches under traffic: no packet
 // is lost, no port is made anew, no flow is written, and the spec is what it was.
 func TestAdoptLostStore(t *testing.T) {
+	t.Parallel()
 	m := startMesh(t, 4)
 	m.bridges("xapi1", "xapi2")
 	m.check(m.Host("h1").AddBridge(m.ctx, "xapi3"))
@@ -207,6 +208,7 @@ func TestAdoptLostStore(t *testing.T) {
 // A host that is away while its peers are adopted stays reachable, comes back
 // under the name that they know it by, and is adopted then.
 func TestAdoptWithHostAway(t *testing.T) {
+	t.Parallel()
 	m := startMesh(t, 3)
 	m.bridges("xapi1", "xapi2")
 	m.apply(`
@@ -292,6 +294,7 @@ hosts: [{name: h3, id: 33}]
 // What contradicts itself, and what would take a tunnel away, is refused by
 // name, and nothing is changed; a spec settles it.
 func TestAdoptRefuses(t *testing.T) {
+	t.Parallel()
 	m := startMesh(t, 2)
 	m.bridges("br-int")
 	m.apply(`
@@ -377,6 +380,7 @@ ports:
 // A store that has given a network's ID away already takes over its rows all the
 // same: the flows go over to another ID in one bundle, and no packet is lost.
 func TestAdoptWithOtherID(t *testing.T) {
+	t.Parallel()
 	m := startMesh(t, 2)
 	m.bridges("xapi1")
 	m.apply("networks: [{name: blue, encap: gre, key: 103, bridge: xapi1}]")

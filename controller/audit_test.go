@@ -109,6 +109,7 @@ func (m *mesh) hostStatus(name string) api.HostStatus {
 // Flows that somebody deleted, changed or added are found, each with what
 // follows from it, and so are those of others where they are asked for.
 func TestAuditFlows(t *testing.T) {
+	t.Parallel()
 	m, vms := threeVMs(t)
 	m.apply(ownBridges)
 	m.meshed("blue", "h1", "h2", "h3")
@@ -174,6 +175,7 @@ func TestAuditFlows(t *testing.T) {
 // Rows that differ are found. Where the controller may write it puts them right
 // at once, so its lock is taken from it.
 func TestAuditRows(t *testing.T) {
+	t.Parallel()
 	m, vms := threeVMs(t)
 	m.apply(ownBridges)
 	m.meshed("blue", "h1", "h2", "h3")
@@ -225,6 +227,7 @@ func TestAuditRows(t *testing.T) {
 // A host that is not connected makes the look incomplete, and hides nothing of
 // the others.
 func TestAuditUnreachableHost(t *testing.T) {
+	t.Parallel()
 	m, _ := threeVMs(t)
 	m.apply(ownBridges)
 	m.meshed("blue", "h1", "h2", "h3")
@@ -249,6 +252,7 @@ func TestAuditUnreachableHost(t *testing.T) {
 // A switch that hangs is reported in bounded time, and with it all that others
 // hold.
 func TestAuditFrozenHost(t *testing.T) {
+	t.Parallel()
 	m, _ := threeVMs(t)
 	m.apply(ownBridges)
 	m.meshed("blue", "h1", "h2", "h3")

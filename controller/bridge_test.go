@@ -85,6 +85,7 @@ func (m *mesh) replug(h *ovstest.Host, bridge, iface, ids string) {
 
 // A bridge that is deleted by hand and made again is built up again, once.
 func TestBridgeMadeAgain(t *testing.T) {
+	t.Parallel()
 	m, vms := threeVMs(t)
 	m.apply(ownBridges)
 	m.meshed("blue", "h1", "h2", "h3")
@@ -112,6 +113,7 @@ func TestBridgeMadeAgain(t *testing.T) {
 
 // A tunnel port that somebody deletes is back at once.
 func TestDeletedPortComesBack(t *testing.T) {
+	t.Parallel()
 	m, vms := threeVMs(t)
 	m.apply(ownBridges)
 	m.meshed("blue", "h1", "h2", "h3")
@@ -135,6 +137,7 @@ func TestDeletedPortComesBack(t *testing.T) {
 // createBridge makes the bridge where a host is listed, and takes it away with
 // the network; on a host that has one by that name it stays.
 func TestCreateBridge(t *testing.T) {
+	t.Parallel()
 	m := startMesh(t, 3)
 	h3 := m.Host("h3")
 	m.check(h3.AddBridge(m.ctx, "xapi7"))
@@ -172,6 +175,7 @@ networks:
 // A VIF joins the network that a ports entry or its external_ids name, and
 // follows when they name another.
 func TestVIFNamesItsNetwork(t *testing.T) {
+	t.Parallel()
 	m := startMesh(t, 2)
 	m.bridges("br-int")
 	one := m.vm("h1", "one", "br-int", 1, "")
@@ -211,6 +215,7 @@ ports:
 // Of two networks that name one bridge neither gets a VIF that does not say
 // which of them it means; that is shown, and one that does say joins.
 func TestTwoNetworksNameOneBridge(t *testing.T) {
+	t.Parallel()
 	m := startMesh(t, 2)
 	m.bridges("xapi1")
 	m.apply(`
@@ -345,6 +350,7 @@ func TestFrozenSwitch(t *testing.T) {
 // A network that is deleted and declared anew before its hosts have followed is
 // another one: nothing of the former stays.
 func TestNetworkDeclaredAnew(t *testing.T) {
+	t.Parallel()
 	m, vms := threeVMs(t)
 	m.apply(ownBridges)
 	m.meshed("blue", "h1", "h2", "h3")

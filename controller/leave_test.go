@@ -159,6 +159,7 @@ func TestDeleteHostThatIsAway(t *testing.T) {
 // With autoRegister off only hosts that a spec names come in, and one that is
 // refused comes in as soon as one names it.
 func TestNoAutoRegister(t *testing.T) {
+	t.Parallel()
 	m := newMesh(t, 3)
 	m.config = append(m.config, func(c *controller.Config) { c.AutoRegister = false })
 	m.start()

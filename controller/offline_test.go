@@ -92,6 +92,7 @@ func (m *mesh) agree(o *controller.Offline, dumps controller.Dumps, r api.AuditR
 // What a spec and an inventory demand is what the controller demands, of
 // networks of every kind, and what is off it finds as the controller does.
 func TestOfflineAudit(t *testing.T) {
+	t.Parallel()
 	m := startInBand(t)
 	m.bridges("br-int", "xapi1", "xapi2")
 	for i, h := range m.Hosts() {
@@ -175,6 +176,7 @@ func metadataOf(t *testing.T, flows []string) string {
 
 // What can't be looked at is named, and everything else is.
 func TestOfflineAuditOfLess(t *testing.T) {
+	t.Parallel()
 	m, _ := threeVMs(t)
 	m.apply(ownBridges)
 	m.meshed("blue", "h1", "h2", "h3")

@@ -162,6 +162,7 @@ func TestAddressSecurity(t *testing.T) {
 // be another's, and one whose addresses change is held to those that it has now.
 // Without port security nobody is held to anything.
 func TestAddressesThatAreNotKnown(t *testing.T) {
+	t.Parallel()
 	m := startMeshOf(t, bedKind{hosts: 2})
 	m.bridges("xapi1")
 	victim := m.knownVM("h1", "victim", "xapi1", 1, "")

@@ -25,6 +25,7 @@ func (m *mesh) hasBridge(h *ovstest.Host, bridge string, want bool) {
 // createBridge makes a bridge of the datapath that is asked for on the hosts
 // that are listed, those alone; it goes with the host's place in the list.
 func TestCreateBridgeWhereListed(t *testing.T) {
+	t.Parallel()
 	const spec = `networks: [{name: blue, encap: vxlan, key: 5001, bridge: xapi7, createBridge: true, datapathType: netdev, hosts: [%s]}]`
 	m := startMesh(t, 3)
 	h1, h2, h3 := m.Host("h1"), m.Host("h2"), m.Host("h3")
@@ -65,6 +66,7 @@ func TestCreateBridgeWhereListed(t *testing.T) {
 // name and however many UUIDs both have; networks that share one each say what
 // is missing.
 func TestXSNetworkUUIDs(t *testing.T) {
+	t.Parallel()
 	const (
 		blue1, blue2, red1 = "b0000000-0000-4000-8000-000000000001", "b0000000-0000-4000-8000-000000000002", "d0000000-0000-4000-8000-000000000001"
 		stranger           = "50000000-0000-4000-8000-000000000001"
@@ -107,6 +109,7 @@ networks:
 // A VM of XenServer has two interfaces, one for each driver: frames go to the one that
 // is active, at once when another becomes so, and to both where nobody says.
 func TestVIFAndTap(t *testing.T) {
+	t.Parallel()
 	m, vms := threeVMs(t)
 	m.apply(ownBridges)
 	m.meshed("blue", "h1", "h2", "h3")
@@ -193,6 +196,7 @@ func TestVIFAndTap(t *testing.T) {
 // other hosts as well as from these two, and either may send; once it has moved,
 // they go to one.
 func TestMigrationOverlap(t *testing.T) {
+	t.Parallel()
 	m, vms := threeVMs(t)
 	m.apply(ownBridges)
 	m.meshed("blue", "h1", "h2", "h3")
@@ -283,6 +287,7 @@ func TestLearningOnBridgeWithSTP(t *testing.T) {
 // A ports entry finds its VIF by each of the ways that there are, and gives it
 // its name, its addresses and those that it may use besides.
 func TestPortsMatches(t *testing.T) {
+	t.Parallel()
 	m := startMesh(t, 2)
 	m.bridges("br-int")
 	add := func(host string, n int, ids map[string]string) *ovstest.VM {

@@ -231,6 +231,7 @@ func (m *endpointMesh) leases() {
 // member that the others reach where something answers there; managed again, it
 // is one of us again.
 func TestHostBecomesExternalAndComesBack(t *testing.T) {
+	t.Parallel()
 	m := startMesh(t, 3)
 	m.bridges("xapi1")
 	m.apply("hosts: [{name: h1, id: 1}, {name: h2, id: 2}, {name: h3, id: 3}]")
@@ -309,6 +310,7 @@ networks: [{name: blue, tenant: acme, encap: gre, key: 103, bridge: xapi1, hosts
 // A host that was away when it became external is given back when it dials in
 // again, and is not taken for a new one, whatever it calls itself.
 func TestHostBecomesExternalWhileAway(t *testing.T) {
+	t.Parallel()
 	m := newMesh(t, 3)
 	m.bridges("xapi1")
 	for i := range 3 {

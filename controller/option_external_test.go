@@ -13,6 +13,7 @@ import (
 // broadcast both ways, each frame once. (What the plugin does with unknown and
 // IPv6 multicast frames that a tunnel brings is its own: it sends them on.)
 func TestPluginHostInTheMesh(t *testing.T) {
+	t.Parallel()
 	m := startMeshOf(t, bedKind{hosts: 3})
 	m.bridges("xapi1")
 	old, err := m.AddHost(m.ctx, "xen9")
@@ -92,6 +93,7 @@ func (m *mesh) externalMeshed(name string) {
 // A Linux machine's own VXLAN device is a member of the mesh, in every way of
 // tunnel ports.
 func TestKernelEndpointInTheMesh(t *testing.T) {
+	t.Parallel()
 	m := startMeshOf(t, bedKind{hosts: 3})
 	m.bridges("xapi1")
 	var remotes []netip.Addr

@@ -89,6 +89,7 @@ func linesApart(was, now string) string {
 // and then the networks are: each time it has its bridges back exactly as they
 // were, VMs' ports and flows of others included, and nobody else loses anything.
 func TestReleaseOfEveryOption(t *testing.T) {
+	t.Parallel()
 	m := startInBand(t)
 	m.bridges("br-int", "xapi1", "xapi2")
 	h2 := m.Host("h2")

@@ -330,6 +330,7 @@ func (m *quietMesh) roles() {
 // A VM whose MAC nobody knows can't be reached where frames to unknown stations
 // are dropped, and the topology says so.
 func TestUnknownMACIsWarnedOf(t *testing.T) {
+	t.Parallel()
 	m := startMeshOf(t, bedKind{hosts: 2})
 	m.bridges("xapi1")
 	m.apply(`networks: [{name: blue, tenant: acme, encap: vxlan, key: 5001, bridge: xapi1, unknownUnicast: drop}]`)

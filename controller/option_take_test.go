@@ -253,6 +253,7 @@ func (m *mesh) vlansOfPorts(h *ovstest.Host, bridge string) string {
 // when it is given back; and when a switch starts anew while nobody is there to
 // tell it anything, its host is back at once. VMs and hosts are apart throughout.
 func TestTakenBridge(t *testing.T) {
+	t.Parallel()
 	m := startInBand(t)
 	h1, h2 := m.Host("h1"), m.Host("h2")
 	before, vlans := map[string]string{}, map[string]string{}

@@ -25,6 +25,7 @@ func (m *mesh) bridgeState(h *ovstest.Host, bridge string) string {
 // A network that is deleted leaves its bridges as they were, foreign flows
 // and settings included, and other tenants feel nothing.
 func TestDeleteNetworkPutsBridgesBack(t *testing.T) {
+	t.Parallel()
 	m := startMesh(t, 3)
 	m.bridges("xapi1", "xapi2")
 	for i, h := range m.Hosts() {
@@ -86,6 +87,7 @@ func TestDeleteNetworkPutsBridgesBack(t *testing.T) {
 // A host that is deleted gives everything back and stays out; a spec that
 // names it brings it in again.
 func TestDeleteHost(t *testing.T) {
+	t.Parallel()
 	m := startMesh(t, 3)
 	m.bridges("xapi1", "xapi2")
 	var vms []*ovstest.VM
@@ -115,6 +117,7 @@ func TestDeleteHost(t *testing.T) {
 // del-manager on a host: everything there stays and works, and it shows as
 // disconnected.
 func TestDelManager(t *testing.T) {
+	t.Parallel()
 	m := startMesh(t, 3)
 	m.bridges("xapi1")
 	m.apply(ownBridges)
@@ -141,6 +144,7 @@ func TestDelManager(t *testing.T) {
 // A controller with an empty store leaves alone what another store's UUID
 // marks.
 func TestOtherStoresRows(t *testing.T) {
+	t.Parallel()
 	m := startMesh(t, 2)
 	m.bridges("xapi1")
 	m.apply(ownBridges)

@@ -56,6 +56,7 @@ func (m *mesh) broken(text string, ends ...string) {
 }
 
 func TestDuplicateEndpoint(t *testing.T) {
+	t.Parallel()
 	m, vms := threeVMs(t)
 	m.apply(ownBridges + "hosts: [{name: h1, id: 1}, {name: h2, id: 2}, {name: h3, id: 3}]") // the lower id keeps it
 	m.meshed("blue", "h1", "h2", "h3")
@@ -71,6 +72,7 @@ func TestDuplicateEndpoint(t *testing.T) {
 }
 
 func TestWrongEndpoint(t *testing.T) {
+	t.Parallel()
 	m, vms := threeVMs(t)
 	_, err := m.Host("h3").VSCtl(m.ctx, "set", "Open_vSwitch", ".", "other_config:local_ip=224.0.0.5")
 	m.check(err)
@@ -80,6 +82,7 @@ func TestWrongEndpoint(t *testing.T) {
 }
 
 func TestTakenPortName(t *testing.T) {
+	t.Parallel()
 	m, vms := threeVMs(t)
 	ids := map[string]int{}
 	for _, h := range m.topology(api.TopologyFilter{}).Hosts {
@@ -105,6 +108,7 @@ func TestTakenPortName(t *testing.T) {
 }
 
 func TestBridgeThatCannotBeMade(t *testing.T) {
+	t.Parallel()
 	m := startMesh(t, 3)
 	for _, h := range []string{"h1", "h2"} {
 		m.check(m.Host(h).AddBridge(m.ctx, "xapi1"))
@@ -143,6 +147,7 @@ networks:
 // A stranger's ports, flows and external_ids on a managed bridge stay, and a
 // flow of a stranger that stands where one of ours would is not replaced.
 func TestStrangersStay(t *testing.T) {
+	t.Parallel()
 	m, vms := threeVMs(t)
 	m.apply(ownBridges)
 	m.meshed("blue", "h1", "h2", "h3")
@@ -241,6 +246,7 @@ func TestGarbagePeers(t *testing.T) {
 
 // An endpoint that no host has a route to shows as such, and only there.
 func TestUnreachableEndpoint(t *testing.T) {
+	t.Parallel()
 	m, vms := threeVMs(t)
 	_, err := m.Host("h3").VSCtl(m.ctx, "set", "Open_vSwitch", ".", "other_config:local_ip=203.0.113.9")
 	m.check(err)

@@ -20,6 +20,7 @@ func (m *mesh) useIPv6(h *ovstest.Host) {
 // GRE and VXLAN between IPv6 endpoints carry all that they do between IPv4
 // ones.
 func TestIPv6Underlay(t *testing.T) {
+	t.Parallel()
 	m := startMesh(t, 3)
 	m.bridges("xapi1", "xapi2")
 	for _, h := range m.Hosts() {
@@ -51,6 +52,7 @@ func TestIPv6Underlay(t *testing.T) {
 // An endpoint that the spec names is written as options:local_ip, one that
 // the host itself reports is not.
 func TestExplicitEndpoint(t *testing.T) {
+	t.Parallel()
 	m, vms := threeVMs(t)
 	h1 := m.Host("h1")
 	m.apply(ownBridges + fmt.Sprintf("hosts: [{name: h1, endpoint: %s}]\n", h1.Addr))
@@ -76,6 +78,7 @@ func TestExplicitEndpoint(t *testing.T) {
 
 // All peers follow a host's endpoint, and their ports stay what they were.
 func TestEndpointChanges(t *testing.T) {
+	t.Parallel()
 	m, vms := threeVMs(t)
 	m.apply(ownBridges)
 	m.meshed("blue", "h1", "h2", "h3")
@@ -122,6 +125,7 @@ func TestEndpointChanges(t *testing.T) {
 // An IPv4 and an IPv6 endpoint make no tunnel: those between them show it, all
 // others work.
 func TestMixedFamilies(t *testing.T) {
+	t.Parallel()
 	m := startMesh(t, 4)
 	m.bridges("xapi1")
 	for _, name := range []string{"h3", "h4"} {
