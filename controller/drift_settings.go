@@ -38,6 +38,7 @@ type contests map[string]*contest
 // contest is one setting that others change.
 type contest struct {
 	mended []time.Time // within fightWindow, the last fightLimit
+	aim    string      // what it was last made
 	last   time.Time   // when it was found wrong, or put right
 	step   time.Duration
 	until  time.Time // it stays as it is
@@ -106,8 +107,8 @@ func (c *contest) recent(now time.Time) int {
 // nil where none is opened.
 func (s contests) found(f plan.Setting, now time.Time) *contest {
 	c := s[f.Name]
-	if c == nil {
-		return nil
+	if c == nil || !c.open && c.aim != f.Want {
+		return nil // nobody has changed it, we want something else
 	}
 	c.last, c.wrong = now, true
 	if c.open || c.recent(now) < fightLimit {
@@ -124,10 +125,13 @@ func (s contests) mended(f plan.Setting, now time.Time) {
 	case c == nil && len(s) >= maxContested:
 		return
 	case c == nil:
-		c = &contest{}
+		c = &contest{aim: f.Want}
 		s[f.Name] = c
 	}
-	c.last, c.wrong = now, false
+	if !c.open && c.aim != f.Want {
+		c.mended = nil
+	}
+	c.aim, c.last, c.wrong = f.Want, now, false
 	c.mended = append(c.mended[max(0, len(c.mended)-fightLimit+1):], now)
 	if !c.open && c.recent(now) < fightLimit {
 		c.step = 0

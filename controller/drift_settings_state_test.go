@@ -82,6 +82,24 @@ func TestContestsOfTheSlow(t *testing.T) {
 	}
 }
 
+// Who changes what he wants, as a controller that its hosts dial at one address
+// and then at another, fights with nobody.
+func TestContestsOfOurOwn(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	s := contests{}
+	for i := range 20 {
+		f := plan.Setting{Bridge: "xapi1", Name: "controller", Want: "here", Got: "there"}
+		if i%2 == 1 {
+			f.Want, f.Got = f.Got, f.Want
+		}
+		if s.found(f, now) != nil || s.leaves(f.Name, now) {
+			t.Fatalf("change %d is taken for somebody else's", i+1)
+		}
+		s.mended(f, now)
+		now = now.Add(time.Second)
+	}
+}
+
 // A fight is over when the setting was right for a minute, not before, and an end
 // is told of those only that were told of.
 func TestContestsEnd(t *testing.T) {

@@ -1,18 +1,19 @@
 package faults
 
 import (
-	"math/rand/v2"
 	"os"
 	"strconv"
 	"testing"
 	"time"
 )
 
-// Two minutes of random faults, others in each run: OVSMESH_CHAOS_SEED repeats
-// one of them. How fast each is right again is the matter of other tests; here
-// it must only become so, and nothing be lost or written that should not.
+// Two minutes of random faults. They are the same in each run, so that a change
+// that fails here is to blame and not the dice, which are for make chaos;
+// OVSMESH_CHAOS_SEED repeats one of its runs. How fast each is right again is the
+// matter of other tests; here it must only become so, and nothing be lost or
+// written that should not.
 func TestChaos(t *testing.T) {
-	opts := ChaosOptions{Seed: rand.Uint64N(1e6), Duration: 2 * time.Minute}
+	opts := ChaosOptions{Seed: 1, Duration: 2 * time.Minute}
 	if env := os.Getenv("OVSMESH_CHAOS_SEED"); env != "" {
 		seed, err := strconv.ParseUint(env, 10, 64)
 		if err != nil {
@@ -20,7 +21,6 @@ func TestChaos(t *testing.T) {
 		}
 		opts.Seed = seed
 	}
-	t.Logf("OVSMESH_CHAOS_SEED=%d", opts.Seed)
 	m := startMesh(t, 4)
 	opts.Each = func(r Result) { logResult(t, r) }
 	rep, err := m.Chaos(t.Context(), opts)
