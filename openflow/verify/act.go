@@ -50,7 +50,14 @@ func (g *Gate) act(f *flow.Flow, r *reading, from origin, entered bool) {
 // outside reports whether a field says how a packet of a tunnel is to look,
 // whatever is in it.
 func outside(f flow.Field) bool {
-	return f == flow.TunSrc.Field() || f == flow.TunDst.Field() || f == flow.TunIPv6Src.Field() || f == flow.TunIPv6Dst.Field()
+	if f.Exp != 0 {
+		return false
+	}
+	switch flow.Name(f.Class)<<8 | flow.Name(f.ID) {
+	case flow.TunSrc, flow.TunDst, flow.TunIPv6Src, flow.TunIPv6Dst:
+		return true
+	}
+	return false
 }
 
 // set notes a field that is set. It reports false where that can't be followed:

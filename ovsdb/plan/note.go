@@ -2,6 +2,9 @@ package plan
 
 import (
 	"fmt"
+	"maps"
+	"reflect"
+	"slices"
 
 	"github.com/ovn-org/libovsdb/ovsdb"
 
@@ -61,4 +64,47 @@ func unnoted(b *schema.Bridge) map[string]string {
 		}
 	}
 	return none
+}
+
+// noteChanges gathers what groups of notes do, to do it once a bridge: the
+// database sorts external_ids anew at every change of it.
+type noteChanges []*bridgeNotes
+
+type bridgeNotes struct {
+	where []ovsdb.Condition
+	gone  []any
+	come  map[any]any
+}
+
+// take takes over an operation of a group of notes.
+func (c *noteChanges) take(op ovsdb.Operation) {
+	at := slices.IndexFunc(*c, func(b *bridgeNotes) bool { return reflect.DeepEqual(b.where, op.Where) })
+	if at < 0 {
+		at = len(*c)
+		*c = append(*c, &bridgeNotes{where: op.Where, come: map[any]any{}})
+	}
+	b := (*c)[at]
+	for _, m := range op.Mutations {
+		switch v := m.Value.(type) {
+		case ovsdb.OvsSet:
+			b.gone = append(b.gone, v.GoSet...)
+		case ovsdb.OvsMap:
+			maps.Copy(b.come, v.GoMap)
+		}
+	}
+}
+
+func (c noteChanges) ops() []ovsdb.Operation {
+	var ops []ovsdb.Operation
+	for _, b := range c {
+		var ms []ovsdb.Mutation
+		if len(b.gone) > 0 {
+			ms = append(ms, *ovsdb.NewMutation("external_ids", ovsdb.MutateOperationDelete, ovsdb.OvsSet{GoSet: b.gone}))
+		}
+		if len(b.come) > 0 {
+			ms = append(ms, *ovsdb.NewMutation("external_ids", ovsdb.MutateOperationInsert, ovsdb.OvsMap{GoMap: b.come}))
+		}
+		ops = append(ops, mutate("Bridge", b.where, ms...))
+	}
+	return ops
 }

@@ -66,19 +66,23 @@ func (p Plan) Batches(db *schema.DB) [][]ovsdb.Operation {
 	return batches
 }
 
-// gather returns the operations of all groups in order, apart from those that
-// do nothing but change the ports of a bridge.
+// gather returns the operations of all groups in order, notes last, apart from
+// those that do nothing but change the ports of a bridge.
 func (p Plan) gather() ([]ovsdb.Operation, *portChanges) {
 	var ops []ovsdb.Operation
+	var notes noteChanges
 	ports := &portChanges{}
 	for _, g := range p.Groups {
 		for _, op := range g.Ops {
-			if !ports.take(op) {
+			switch {
+			case g.Note:
+				notes.take(op)
+			case !ports.take(op):
 				ops = append(ops, op)
 			}
 		}
 	}
-	return ops, ports
+	return append(ops, notes.ops()...), ports
 }
 
 // portsInserted returns the names of the ports that operations insert.
