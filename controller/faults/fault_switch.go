@@ -128,6 +128,22 @@ func killOVSDB(ctx context.Context, m *Mesh, rng *rand.Rand) (Injected, error) {
 	if err := h.StartOVSDB(ctx); err != nil {
 		return in, err
 	}
+	// What counts is when the rows are read and right. The tunnels with BFD come up
+	// after that: it has called them down, as the userspace datapath stood still,
+	// and until both ends agree that they are up it sends one packet a second
+	// (RFC 5880 section 6.8.3).
+	in.Right = func(ctx context.Context) error {
+		return Until(ctx, func(ctx context.Context) error {
+			now, err := m.hostNow(ctx, h.Name)
+			switch {
+			case err != nil:
+				return err
+			case !now.Connected || !now.InSync:
+				return fmt.Errorf("%s: connected %v, in sync %v", h.Name, now.Connected, now.InSync)
+			}
+			return m.Clean(ctx)
+		})
+	}
 	in.Undo = func(ctx context.Context) error {
 		now, err := writesOf(ctx, h)
 		if err == nil && (now.NextCfg != before.NextCfg || now.FlowTables != before.FlowTables) {
