@@ -136,7 +136,9 @@ func (m *mesh) followsMoves(vms []*ovstest.VM) {
 		m.eventually("flows for the VIF at "+to.Name, func() error {
 			ofport := m.vsctl(to, "get", "Interface", vm.Next.Interface, "ofport")
 			for _, f := range m.ownFlows(to, "xapi1") {
-				if strings.Contains(f, "in_port="+ofport) || strings.Contains(f, `in_port="`+vm.Next.Interface+`"`) {
+				// The whole number: 2 is the beginning of a tunnel's 20001, too.
+				if strings.Contains(f, "in_port="+ofport+",") || strings.Contains(f, "in_port="+ofport+" ") ||
+					strings.Contains(f, `in_port="`+vm.Next.Interface+`"`) {
 					return nil
 				}
 			}
