@@ -354,7 +354,7 @@ func (h *hub) adopt(c *topology.Change, away map[string]topology.HostFacts) erro
 			b.Facts[name] = f
 		}
 	}
-	if err := h.store.Commit(b); err != nil {
+	if err := h.write(b); err != nil {
 		return err
 	}
 	if err := h.commit(c); err != nil {

@@ -93,7 +93,12 @@ func (h *hub) retryStore() {
 
 // storeChange writes a change of the intent, or says why nothing has changed.
 func (h *hub) storeChange(c *topology.Change) error {
-	err := h.store.Commit(&store.Batch{Changes: []*topology.Change{c}})
+	return h.write(&store.Batch{Changes: []*topology.Change{c}})
+}
+
+// write writes what somebody waits for, who is told if it can't be kept.
+func (h *hub) write(b *store.Batch) error {
+	err := h.store.Commit(b)
 	h.storeTried()
 	var trouble *store.WriteError
 	if errors.As(err, &trouble) {

@@ -73,7 +73,7 @@ func (s *Server) table() []route {
 			about: operation{id: "adoptable", summary: "What other stores have left on the hosts that are connected", answer: AdoptOffer{}, trouble: read}},
 		{method: "POST", path: "/v1/adopt", serve: s.adopt,
 			about: operation{id: "adopt", summary: "Make rows of another store this store's own, in place, and its spec what they tell", body: AdoptRequest{}, answer: AdoptResult{},
-				trouble: []int{400, 404, 408, 409, 413, 500, 503}}},
+				trouble: []int{400, 404, 408, 409, 413, 500, 503, 507}}},
 		{method: "GET", path: "/v1/support", serve: s.support,
 			about: operation{id: "support", summary: "What a bundle for support has of the controller itself, without secrets", answer: SupportReport{}, trouble: read}},
 		{method: "GET", path: "/v1/export", serve: func(r *http.Request) (any, error) { return s.backend.Export(r.Context()) },
