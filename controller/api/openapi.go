@@ -18,7 +18,7 @@ type operation struct {
 	spec        any    // zero value of what the request may be instead, as YAML
 	media       string // type of the answer; "" is JSON
 	answer      any    // zero value of the answer
-	trouble     []int  // status codes other than 200 and 401
+	trouble     []int  // status codes other than 200, 401 and 403
 }
 
 const (
@@ -101,7 +101,7 @@ func describe(table []route, version string) *document {
 		Security: []map[string][]string{{"token": {}}, {}},
 		Paths:    map[string]map[string]pathItem{},
 		Components: components{SecuritySchemes: map[string]securityScheme{
-			"token": {Type: "http", Scheme: "bearer", Description: "The token of the server's api.tokenFile, where it has one."},
+			"token": {Type: "http", Scheme: "bearer", Description: "The token of the server's api.tokenFile, where it has one; for /v1/ovstunnel also a host's own of api.hostTokensFile."},
 		}},
 	}
 	for _, r := range table {
@@ -147,7 +147,7 @@ func (t *shapes) item(r route) pathItem {
 	if r.open {
 		item.Security = &[]map[string][]string{} // none
 	} else {
-		trouble = append([]int{http.StatusUnauthorized}, trouble...)
+		trouble = append([]int{http.StatusUnauthorized, http.StatusForbidden}, trouble...)
 	}
 	for _, code := range trouble {
 		says := response{statusMeaning(code), map[string]media{jsonType: {t.of(Error{})}}}
@@ -242,6 +242,10 @@ func statusMeaning(code int) string {
 		return "The request makes no sense, or its spec is refused; nothing has changed."
 	case http.StatusUnauthorized:
 		return "The token is missing or wrong."
+	case http.StatusForbidden:
+		return "The token is a host's, which is good for that host's own calls of the ovstunnel plugin only."
+	case http.StatusNotImplemented:
+		return "It is understood, and kept where it is a document, but can't be carried out by this version."
 	case http.StatusNotFound:
 		return "There is no such object."
 	case http.StatusRequestTimeout:

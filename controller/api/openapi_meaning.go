@@ -479,5 +479,6 @@ func meanings() map[string]string {
 	maps.Copy(m, verifyMeanings())
 	maps.Copy(m, adoptMeanings())
 	maps.Copy(m, supportMeanings())
+	maps.Copy(m, tunnelMeanings())
 	return m
 }

@@ -29,6 +29,7 @@ type route struct {
 	serve        func(*http.Request) (any, error) // answers in JSON
 	raw          http.HandlerFunc                 // serves what is no JSON, where serve is nil
 	open         bool                             // needs no token
+	hosts        bool                             // hosts' own tokens are good for it
 	about        operation
 }
 
@@ -74,6 +75,9 @@ func (s *Server) table() []route {
 		{method: "POST", path: "/v1/adopt", serve: s.adopt,
 			about: operation{id: "adopt", summary: "Make rows of another store this store's own, in place, and its spec what they tell", body: AdoptRequest{}, answer: AdoptResult{},
 				trouble: []int{400, 404, 408, 409, 413, 500, 503, 507}}},
+		{method: "POST", path: "/v1/ovstunnel", serve: s.tunnel, hosts: true,
+			about: operation{id: "ovstunnel", summary: "Carry out a call of CloudStack's ovstunnel plugin, and answer once it is so on the calling host", body: TunnelCall{}, answer: TunnelAnswer{},
+				trouble: []int{400, 404, 408, 409, 413, 500, 501, 503, 507}}},
 		{method: "GET", path: "/v1/support", serve: s.support,
 			about: operation{id: "support", summary: "What a bundle for support has of the controller itself, without secrets", answer: SupportReport{}, trouble: read}},
 		{method: "GET", path: "/v1/export", serve: func(r *http.Request) (any, error) { return s.backend.Export(r.Context()) },
@@ -108,7 +112,7 @@ func (s *Server) routes() http.Handler {
 			serve = s.answer(r)
 		}
 		if !r.open {
-			serve = s.guard(serve)
+			serve = s.guard(serve, r.hosts)
 		}
 		paths[r.path][r.method] = serve
 	}
@@ -118,7 +122,7 @@ func (s *Server) routes() http.Handler {
 	}
 	mux.Handle("/", s.guard(func(w http.ResponseWriter, r *http.Request) {
 		send(w, http.StatusNotFound, Error{Message: r.URL.Path + ": " + topology.ErrNotFound.Error()})
-	}))
+	}, false))
 	return mux
 }
 
@@ -161,19 +165,30 @@ func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
 	}
 }
 
-// guard asks for the token, where there is one.
-func (s *Server) guard(next http.HandlerFunc) http.HandlerFunc {
-	if s.token == "" {
-		return next
-	}
+// guard asks for the token, where there is one. A host's own token opens what is
+// for hosts, and nothing else, also where no other token is asked for.
+func (s *Server) guard(next http.HandlerFunc, hosts bool) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		got, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-		if !ok || subtle.ConstantTimeCompare([]byte(got), []byte(s.token)) != 1 {
-			w.Header().Set("WWW-Authenticate", "Bearer")
-			send(w, http.StatusUnauthorized, Error{Message: "a token is needed (OVSMESH_TOKEN)"})
+		got, sent := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		if sent && s.token != "" && subtle.ConstantTimeCompare([]byte(got), []byte(s.token)) == 1 {
+			next(w, r)
 			return
 		}
-		next(w, r)
+		host := ""
+		if sent {
+			host = s.HostTokens.Host(got)
+		}
+		switch {
+		case host != "" && hosts:
+			next(w, r.WithContext(withBound(r.Context(), host)))
+		case host != "":
+			send(w, http.StatusForbidden, Error{Message: fmt.Sprintf("this token is that of host %s, and good for its own calls of the ovstunnel plugin only", host)})
+		case s.token == "":
+			next(w, r)
+		default:
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			send(w, http.StatusUnauthorized, Error{Message: "a token is needed (OVSMESH_TOKEN)"})
+		}
 	}
 }
 
@@ -262,6 +277,10 @@ func explain(err error) (int, Error) {
 		return http.StatusBadRequest, body
 	case errors.Is(err, errBadRequest):
 		return http.StatusBadRequest, body
+	case errors.Is(err, ErrForbidden):
+		return http.StatusForbidden, body
+	case errors.Is(err, ErrNotThere):
+		return http.StatusNotImplemented, body
 	case errors.Is(err, topology.ErrNotFound):
 		return http.StatusNotFound, body
 	case errors.Is(err, topology.ErrConflict):

@@ -32,6 +32,7 @@ type Backend interface {
 	Verify(context.Context, VerifyRequest) (VerifyReport, error)
 	Adoptable(context.Context) (AdoptOffer, error)
 	Adopt(context.Context, AdoptRequest) (AdoptResult, error)
+	Tunnel(context.Context, TunnelRequest) (TunnelAnswer, error)
 	Support(context.Context) (SupportReport, error)
 	Export(context.Context) (topology.Spec, error)
 	Inventory(context.Context, InventoryRequest) (Inventory, error)
@@ -72,7 +73,8 @@ const maxHeader = 64 << 10
 
 // Server serves the API on one listener.
 type Server struct {
-	Limits Limits // may be changed before Run
+	Limits     Limits      // may be changed before Run
+	HostTokens *HostTokens // may be set before Run; nil: hosts have none
 
 	backend  Backend
 	token    string
