@@ -3,7 +3,7 @@
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -X main.stamped=$(VERSION)
-COMMANDS := $(notdir $(wildcard cmd/*))
+COMMANDS := $(patsubst cmd/%/main.go,%,$(wildcard cmd/*/main.go))
 FUZZTIME ?= 10s
 
 # Packages run two at a time: they start real switches, and the time limits of
@@ -17,6 +17,9 @@ all: $(COMMANDS:%=bin/%)
 .PHONY: $(COMMANDS:%=bin/%)
 $(COMMANDS:%=bin/%):
 	go build -ldflags '$(LDFLAGS)' -o $@ ./cmd/$(@F)
+
+# It is copied to hypervisors, whatever C library they have.
+bin/ovstunnel: export CGO_ENABLED = 0
 
 .PHONY: deps
 deps:

@@ -121,6 +121,10 @@ var arrows = []arrow{
 		why: "the command line belongs to the commands",
 	},
 	{
+		from: []string{"cmd/internal/configfile"}, never: []string{"ovsmesh/...", "os/...", "net", "net/http"},
+		why: "how a file is read concerns no command's meaning, and where it is found is the command's to know",
+	},
+	{
 		except: []string{"cmd/ovsmesh-lab", "ovsdb/ovstest", "controller/faults"}, never: []string{"ovsmesh/ovsdb/ovstest"},
 		why: "the product does not carry its test bed along",
 	},

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+
+	"ovsmesh/cmd/internal/configfile"
 )
 
 // config is what ovsmesh serve runs with. Flags go before the environment,
@@ -49,9 +51,9 @@ func addConfigFlags(flags *pflag.FlagSet) {
 			continue
 		}
 		switch s.kind {
-		case kindList:
+		case configfile.List:
 			flags.StringArray(s.flag, nil, s.usage()+" (repeatable)")
-		case kindBool:
+		case configfile.Bool:
 			flags.Bool(s.flag, s.init == "true", s.help)
 		default:
 			flags.String(s.flag, "", s.usage())
@@ -70,7 +72,7 @@ func LoadConfig(file string, env func(string) (string, bool), flags *pflag.FlagS
 		if err != nil {
 			return nil, fmt.Errorf("configuration: %w", err)
 		}
-		if err := loadFile(file, text, all); err != nil {
+		if err := configfile.Load(file, text, keys(all)); err != nil {
 			return nil, err
 		}
 	}
@@ -88,6 +90,15 @@ func LoadConfig(file string, env func(string) (string, bool), flags *pflag.FlagS
 	return c, c.Validate()
 }
 
+// keys is the settings as a file names them.
+func keys(all []setting) []configfile.Key {
+	out := make([]configfile.Key, len(all))
+	for i, s := range all {
+		out[i] = configfile.Key{Name: s.key, Kind: s.kind, Set: s.set}
+	}
+	return out
+}
+
 // given returns a setting's value from the command line or the environment,
 // and where it comes from.
 func (s setting) given(env func(string) (string, bool), flags *pflag.FlagSet) (values []string, from string, ok bool) {
@@ -101,7 +112,7 @@ func (s setting) given(env func(string) (string, bool), flags *pflag.FlagSet) (v
 	if !ok || text == "" {
 		return nil, "", false
 	}
-	if s.kind == kindList {
+	if s.kind == configfile.List {
 		return strings.Split(text, ","), s.env(), true
 	}
 	return []string{text}, s.env(), true

@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"ovsmesh/cmd/internal/configfile"
 )
 
 func newHostCommand() *cobra.Command {
@@ -18,7 +20,7 @@ Open vSwitch, not to the server.`,
 				return errors.New("want host join or host leave")
 			}
 			hint := ""
-			if near := nearest(args[0], []string{"join", "leave"}); near != "" {
+			if near := configfile.Nearest(args[0], []string{"join", "leave"}); near != "" {
 				hint = fmt.Sprintf(" (did you mean %s?)", near)
 			}
 			return fmt.Errorf("unknown command host %s%s: want join or leave", args[0], hint)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ovsmesh/cmd/internal/configfile"
 	"ovsmesh/controller/api"
 )
 
@@ -29,7 +30,7 @@ func parseKind(s string) (string, error) {
 		return api.KindKeyPools, nil
 	}
 	hint := ""
-	if k := nearest(s, kinds()); k != "" {
+	if k := configfile.Nearest(s, kinds()); k != "" {
 		hint = fmt.Sprintf(" (did you mean %s?)", k)
 	}
 	return "", fmt.Errorf("unknown kind %q%s: want networks, hosts, ports or keypools", s, hint)

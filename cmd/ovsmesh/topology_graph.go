@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ovsmesh/cmd/internal/configfile"
 	"ovsmesh/controller/api"
 	"ovsmesh/topology"
 	"ovsmesh/topology/graph"
@@ -93,7 +94,7 @@ func drawer(format, file string) (func(graph.Graph) string, error) {
 		return graph.Mermaid, nil
 	}
 	hint := ""
-	if f := nearest(format, []string{formatDOT, formatSVG, formatMermaid}); f != "" {
+	if f := configfile.Nearest(format, []string{formatDOT, formatSVG, formatMermaid}); f != "" {
 		hint = " (did you mean " + f + "?)"
 	}
 	return nil, fmt.Errorf("--format %q%s: want dot, svg or mermaid", format, hint)

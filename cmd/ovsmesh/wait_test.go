@@ -91,11 +91,3 @@ func TestProgressNeedsTerminal(t *testing.T) {
 		t.Errorf("%d bytes were written to a file", st.Size())
 	}
 }
-
-func TestNearest(t *testing.T) {
-	for s, want := range map[string]string{"netwroks": "networks", "hosst": "hosts", "x": "", "zebra": "", "Ports": "ports", "": "", "host": "hosts", "keyp": "keypools", "n": ""} {
-		if got := nearest(s, kinds()); got != want {
-			t.Errorf("nearest(%q) = %q, want %q", s, got, want)
-		}
-	}
-}

@@ -1,11 +1,11 @@
-package main
+package configfile
 
 import "strings"
 
-// nearest returns the candidate that s was most likely meant to be, or "" where
+// Nearest returns the candidate that s was most likely meant to be, or "" where
 // none is near: one that begins with it, else the fewest letters to add, drop
 // or change, at most a third of the word.
-func nearest(s string, candidates []string) string {
+func Nearest(s string, candidates []string) string {
 	best, least := "", len(s)/3+2
 	for _, c := range candidates {
 		if len(s) > 3 && strings.HasPrefix(strings.ToLower(c), strings.ToLower(s)) {

@@ -1,4 +1,4 @@
-package main
+package configfile
 
 import (
 	"errors"
@@ -23,14 +23,14 @@ func (e *fileError) Error() string { return fmt.Sprintf("%s:%d: %v", e.file, e.l
 
 func (e *fileError) Unwrap() error { return e.err }
 
-// loadFile sets what a configuration file says, and reports all that is wrong
-// with it.
-func loadFile(name string, text []byte, all []setting) error {
+// Load sets what the text of a configuration file says, and reports all that is
+// wrong with it, as NAME:LINE: KEY: REASON.
+func Load(name string, text []byte, keys []Key) error {
 	f, err := parser.ParseBytes(text, 0)
 	if err != nil {
 		return syntaxError(name, err)
 	}
-	l := &fileLoader{name: name, settings: all, seen: map[string]bool{}}
+	l := &loader{name: name, keys: keys, seen: map[string]bool{}}
 	for i, doc := range f.Docs {
 		if doc.Body == nil || doc.Body.Type() == ast.NullType {
 			continue // nothing but comments
@@ -56,16 +56,16 @@ func syntaxError(name string, err error) error {
 	return fmt.Errorf("%s: %w", name, err)
 }
 
-type fileLoader struct {
-	name     string
-	settings []setting
-	seen     map[string]bool // keys that have a value
-	errs     []error
+type loader struct {
+	name string
+	keys []Key
+	seen map[string]bool // those that have a value
+	errs []error
 }
 
-func (l *fileLoader) fail(n ast.Node, err error) { l.failAt(n.GetToken(), err) }
+func (l *loader) fail(n ast.Node, err error) { l.failAt(n.GetToken(), err) }
 
-func (l *fileLoader) failAt(t *token.Token, err error) {
+func (l *loader) failAt(t *token.Token, err error) {
 	line := 0
 	if t != nil && t.Position != nil {
 		line = t.Position.Line
@@ -74,7 +74,7 @@ func (l *fileLoader) failAt(t *token.Token, err error) {
 }
 
 // walk reads a mapping; prefix is "" or the section's key with a dot.
-func (l *fileLoader) walk(n ast.Node, prefix string) {
+func (l *loader) walk(n ast.Node, prefix string) {
 	var pairs []*ast.MappingValueNode
 	switch n := n.(type) {
 	case *ast.MappingNode:
@@ -93,8 +93,8 @@ func (l *fileLoader) walk(n ast.Node, prefix string) {
 	}
 	for _, p := range pairs {
 		key := prefix + p.Key.GetToken().Value
-		if i := slices.IndexFunc(l.settings, func(s setting) bool { return s.key == key }); i >= 0 {
-			l.value(l.settings[i], p)
+		if i := slices.IndexFunc(l.keys, func(k Key) bool { return k.Name == key }); i >= 0 {
+			l.value(l.keys[i], p)
 			continue
 		}
 		if slices.Contains(l.sections(), key) {
@@ -105,55 +105,56 @@ func (l *fileLoader) walk(n ast.Node, prefix string) {
 	}
 }
 
-func (l *fileLoader) value(s setting, p *ast.MappingValueNode) {
-	if l.seen[s.key] {
-		l.failAt(p.Key.GetToken(), fmt.Errorf("%s: given twice", s.key))
+func (l *loader) value(k Key, p *ast.MappingValueNode) {
+	if l.seen[k.Name] {
+		l.failAt(p.Key.GetToken(), fmt.Errorf("%s: given twice", k.Name))
 		return
 	}
-	l.seen[s.key] = true
-	values, ok := nodeValues(s.kind, p.Value)
+	l.seen[k.Name] = true
+	values, ok := nodeValues(k.Kind, p.Value)
 	if !ok {
 		got := nodeWord(p.Value)
-		if list, ok := p.Value.(*ast.SequenceNode); ok && s.kind == kindList {
+		if list, ok := p.Value.(*ast.SequenceNode); ok && k.Kind == List {
 			odd := slices.IndexFunc(list.Values, func(v ast.Node) bool { _, ok := v.(*ast.StringNode); return !ok })
 			got = "one with " + nodeWord(list.Values[odd])
 		}
-		l.fail(p.Value, fmt.Errorf("%s: want %s, not %s", s.key, s.kind.want(), got))
+		l.fail(p.Value, fmt.Errorf("%s: want %s, not %s", k.Name, k.Kind.want(), got))
 		return
 	}
-	if err := s.set(values); err != nil {
-		l.fail(p.Value, fmt.Errorf("%s: %w", s.key, err))
+	if err := k.Set(values); err != nil {
+		l.fail(p.Value, fmt.Errorf("%s: %w", k.Name, err))
 	}
 }
 
 // sections are the keys that hold others.
-func (l *fileLoader) sections() []string {
+func (l *loader) sections() []string {
 	var out []string
-	for _, s := range l.settings {
-		section, _, _ := strings.Cut(s.key, ".")
-		out = append(out, section)
+	for _, k := range l.keys {
+		if section, _, ok := strings.Cut(k.Name, "."); ok {
+			out = append(out, section)
+		}
 	}
 	return slices.Compact(out)
 }
 
-func (l *fileLoader) unknown(key string) error {
+func (l *loader) unknown(key string) error {
 	candidates := l.sections()
-	for _, s := range l.settings {
-		candidates = append(candidates, s.key)
+	for _, k := range l.keys {
+		candidates = append(candidates, k.Name)
 	}
-	if near := nearest(key, candidates); near != "" {
+	if near := Nearest(key, candidates); near != "" {
 		return fmt.Errorf("unknown key %s (did you mean %s?)", key, near)
 	}
 	return fmt.Errorf("unknown key %s", key)
 }
 
 // nodeValues returns what a node holds where it is of the kind.
-func nodeValues(kind settingKind, n ast.Node) ([]string, bool) {
+func nodeValues(kind Kind, n ast.Node) ([]string, bool) {
 	switch n := n.(type) {
 	case *ast.StringNode:
-		return []string{n.Value}, kind != kindBool
+		return []string{n.Value}, kind != Bool
 	case *ast.BoolNode:
-		return []string{n.GetToken().Value}, kind == kindBool
+		return []string{n.GetToken().Value}, kind == Bool
 	case *ast.SequenceNode:
 		var out []string
 		for _, v := range n.Values {
@@ -163,7 +164,7 @@ func nodeValues(kind settingKind, n ast.Node) ([]string, bool) {
 			}
 			out = append(out, s.Value)
 		}
-		return out, kind == kindList
+		return out, kind == List
 	}
 	return nil, false
 }
