@@ -72,6 +72,11 @@ func (w *writer) change(c *topology.Change) error {
 	if err != nil {
 		return err
 	}
+	for _, name := range c.DeleteHosts {
+		if err := w.removeDocuments(name); err != nil {
+			return err
+		}
+	}
 	for _, r := range c.PutNetworks {
 		if err := w.put(bucketNetworks, r.Name, r); err != nil {
 			return err

@@ -198,6 +198,8 @@ type State struct {
 	Facts  map[string]topology.HostFacts // by host name
 	Left   map[string]Left               // by system-id
 
+	Documents []DocumentInfo // by host, bridge and kind
+
 	Restored *Restored // nil, or the mark of a restore that nobody has accepted
 }
 
@@ -214,6 +216,9 @@ func (s *Store) Load() (State, error) {
 	err := s.view(func(tx *bolt.Tx) (err error) {
 		meta := tx.Bucket(bucketMeta)
 		if st.Restored, err = loadRestored(meta); err != nil {
+			return err
+		}
+		if st.Documents, err = loadDocuments(meta); err != nil {
 			return err
 		}
 		if b := meta.Get(keyNextNetworkID); len(b) == 4 {
