@@ -1,0 +1,158 @@
+package cloudstacktest
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"ovsmesh/ovsdb/ovstest"
+)
+
+// State is what hosts have in the end, in lines that are equal where two beds
+// agree: hosts are named instead of their addresses, and ports instead of their
+// numbers.
+type State struct {
+	Rows  []string // of ovs-vsctl show: bridges, ports, types, options
+	Flows []string
+}
+
+// Look reads the tunnel networks' bridges of hosts, which are all that there is
+// on a bed but the underlay's.
+func Look(ctx context.Context, hosts ...*ovstest.Host) (State, error) {
+	var all State
+	var names []string
+	for _, h := range hosts {
+		names = append(names, h.Addr.String(), h.Name)
+	}
+	peers := strings.NewReplacer(names...)
+	for _, h := range hosts {
+		out, err := h.VSCtl(ctx, "show")
+		if err != nil {
+			return State{}, err
+		}
+		for _, line := range showRows(out) {
+			all.Rows = append(all.Rows, h.Name+" "+peers.Replace(line))
+		}
+		bridges, err := h.VSCtl(ctx, "list-br")
+		if err != nil {
+			return State{}, err
+		}
+		for _, bridge := range strings.Fields(bridges) {
+			if bridge == "br-phy" {
+				continue
+			}
+			out, err := h.OFCtl(ctx, "--names", "--no-stats", "dump-flows", bridge)
+			if err != nil {
+				return State{}, err
+			}
+			for _, line := range dumpedFlows(out) {
+				all.Flows = append(all.Flows, h.Name+" "+bridge+" "+line)
+			}
+		}
+	}
+	return all, nil
+}
+
+// showRows are the ports that ovs-vsctl show names, one a line and sorted, each
+// with its bridge. Who controls a bridge, and how, is left out.
+func showRows(out string) []string {
+	var rows []string
+	bridge := ""
+	var port []string
+	flush := func() {
+		if port != nil && bridge != "br-phy" {
+			rows = append(rows, bridge+" "+strings.Join(port, " "))
+		}
+		port = nil
+	}
+	for line := range strings.Lines(out) {
+		word, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+		rest = strings.Trim(rest, `"`)
+		switch word {
+		case "Bridge":
+			flush()
+			bridge = rest
+		case "Port":
+			flush()
+			port = []string{"port " + rest}
+		case "type:", "options:", "error:":
+			if port != nil {
+				port = append(port, word+" "+rest)
+			}
+		}
+	}
+	flush()
+	slices.Sort(rows)
+	return rows
+}
+
+// dumpedFlows are the flows of a dump without their cookies, by table and
+// priority.
+func dumpedFlows(out string) []string {
+	type dumped struct {
+		table, priority int
+		text            string
+	}
+	var flows []dumped
+	for line := range strings.Lines(out) {
+		line = strings.TrimSpace(line)
+		if !strings.Contains(line, "actions=") {
+			continue
+		}
+		if c, rest, ok := strings.Cut(line, ", "); ok && strings.HasPrefix(c, "cookie=") {
+			line = rest
+		}
+		// dump-flows leaves both out where they are what they mostly are.
+		f := dumped{priority: 32768}
+		match, actions, _ := strings.Cut(line, " actions=")
+		var rest []string
+		for _, part := range strings.FieldsFunc(match, func(r rune) bool { return r == ',' || r == ' ' }) {
+			if n, _ := fmt.Sscanf(part, "table=%d", &f.table); n == 1 {
+				continue
+			}
+			if n, _ := fmt.Sscanf(part, "priority=%d", &f.priority); n == 1 {
+				continue
+			}
+			rest = append(rest, strings.ReplaceAll(part, `"`, ""))
+		}
+		f.text = fmt.Sprintf("table=%d priority=%d %s actions=%s", f.table, f.priority, strings.Join(rest, ","), strings.ReplaceAll(actions, `"`, ""))
+		flows = append(flows, f)
+	}
+	slices.SortFunc(flows, func(a, b dumped) int {
+		return cmp.Or(a.table-b.table, b.priority-a.priority, strings.Compare(a.text, b.text))
+	})
+	var lines []string
+	for _, f := range flows {
+		lines = append(lines, f.text)
+	}
+	return lines
+}
+
+// Compare writes two states' lines as one text: "-" is what only the first has,
+// "+" what only the second, and a space what both have.
+func Compare(a, b []string) []string {
+	var lines []string
+	both := make(map[string]bool)
+	for _, line := range b {
+		both[line] = slices.Contains(a, line)
+	}
+	for _, line := range a {
+		if both[line] {
+			lines = append(lines, "  "+line)
+		} else {
+			lines = append(lines, "- "+line)
+		}
+	}
+	for _, line := range b {
+		if !both[line] {
+			lines = append(lines, "+ "+line)
+		}
+	}
+	slices.SortStableFunc(lines, func(x, y string) int {
+		// By host, so that what took the place of a line is near it.
+		return strings.Compare(strings.SplitN(x[2:], " ", 2)[0], strings.SplitN(y[2:], " ", 2)[0])
+	})
+	return lines
+}
