@@ -26,7 +26,7 @@ type arrow struct {
 
 // The packages that compute and do nothing else.
 var pure = []string{
-	"topology", "topology/graph", "openflow/flow", "openflow/pipeline", "openflow/forward", "openflow/trace", "openflow/audit", "openflow/verify", "ovsdb/notation", "ovsdb/schema", "ovsdb/plan", "controller/adopt", "controller/redact",
+	"topology", "topology/graph", "topology/vpc", "openflow/flow", "openflow/pipeline", "openflow/forward", "openflow/trace", "openflow/audit", "openflow/verify", "ovsdb/notation", "ovsdb/schema", "ovsdb/plan", "controller/adopt", "controller/redact",
 }
 
 var arrows = []arrow{
@@ -57,6 +57,10 @@ var arrows = []arrow{
 	{
 		from: []string{"topology/graph"}, never: []string{"ovsmesh/..."}, deep: true,
 		why: "a picture is of hosts and lines; whose they are is the caller's to know",
+	},
+	{
+		from: []string{"topology/vpc"}, never: []string{"ovsmesh/controller/...", "ovsmesh/openflow/...", "ovsmesh/ovsdb/...", "ovsmesh/cmd/..."}, deep: true,
+		why: "what CloudStack says of a VPC is told in the model's terms, and what follows from it elsewhere",
 	},
 	{
 		from: []string{"openflow/flow"}, never: []string{"ovsmesh/..."}, deep: true,
