@@ -25,6 +25,7 @@ type Client struct {
 	BaseURL string       // http://127.0.0.1:8640, without a path
 	Token   string       // sent as a bearer token where it is not empty
 	HTTP    *http.Client // nil: one that gives up after clientTimeout
+	NamedBy string       // what names another server, for errors; "": --server or OVSMESH_SERVER
 }
 
 // maxAnswer bounds what a client reads of one answer, in bytes: well above the
@@ -251,13 +252,17 @@ func (c *Client) explain(err error) error {
 	}
 	var dns *net.DNSError
 	var ne net.Error
+	by := c.NamedBy
+	if by == "" {
+		by = "--server or OVSMESH_SERVER"
+	}
 	switch {
 	case errors.Is(err, context.Canceled):
 		return context.Canceled
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("%s refuses connections: is ovsmesh serve running there? name another server with --server or OVSMESH_SERVER", c.BaseURL)
+		return fmt.Errorf("%s refuses connections: is ovsmesh serve running there? name another server with %s", c.BaseURL, by)
 	case errors.As(err, &dns):
-		return fmt.Errorf("%s: no such host %q: name another server with --server or OVSMESH_SERVER", c.BaseURL, dns.Name)
+		return fmt.Errorf("%s: no such host %q: name another server with %s", c.BaseURL, dns.Name, by)
 	case errors.As(err, &ne) && ne.Timeout():
 		return fmt.Errorf("%s does not answer in time: is it the address of ovsmesh serve, and does a firewall let it pass?", c.BaseURL)
 	}

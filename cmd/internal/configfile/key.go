@@ -33,9 +33,10 @@ func (k Kind) want() string {
 
 // Key is something that a file may set.
 type Key struct {
-	Name string // "server", or "api.listen" for one in a section
-	Kind Kind
-	Set  func(values []string) error // is given one value, save for List
+	Name   string // "server", or "api.listen" for one in a section
+	Kind   Kind
+	Set    func(values []string) error // is given one value, save for List
+	Secret bool                        // its value stands in no error
 }
 
 // ToText sets text that passes check; nil takes all, and none is asked about

@@ -118,6 +118,9 @@ func (l *loader) value(k Key, p *ast.MappingValueNode) {
 			odd := slices.IndexFunc(list.Values, func(v ast.Node) bool { _, ok := v.(*ast.StringNode); return !ok })
 			got = "one with " + nodeWord(list.Values[odd])
 		}
+		if _, scalar := p.Value.(ast.ScalarNode); scalar && k.Secret {
+			got = "a number or another word that YAML knows: put it in quotes"
+		}
 		l.fail(p.Value, fmt.Errorf("%s: want %s, not %s", k.Name, k.Kind.want(), got))
 		return
 	}
