@@ -22,7 +22,11 @@ const prioHost = 15
 func Base(b Bridge) []flow.Flow {
 	c := &compiler{}
 	if b.Learning {
-		c.add(TableClassify, prioMiss, Normal, nil, flow.Output{Port: flow.PortNormal})
+		prio := uint16(prioMiss)
+		if b.Taken {
+			prio++
+		}
+		c.add(TableClassify, prio, Normal, nil, flow.Output{Port: flow.PortNormal})
 		return c.flows
 	}
 	for _, t := range Tables() {

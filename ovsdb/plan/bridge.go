@@ -28,6 +28,7 @@ func (d *differ) bridge(w Bridge) {
 		return
 	}
 	d.taken[w.Name] = d.takes(b, w)
+	d.opened[w.Name] = d.opens(b, w)
 	reasons := d.obstacles(b, w)
 	for _, text := range reasons {
 		d.problem(w.Name, "", "", "%s", text)
@@ -46,21 +47,33 @@ func (d *differ) bridge(w Bridge) {
 func (d *differ) manage(b *schema.Bridge, w Bridge) {
 	g := Group{Bridge: b.Name}
 	got, taken := current(d.db, b), d.taken[b.Name]
-	want := managed(got, fixedDPID(d.db, b, w.DatapathID, d.owner), taken)
+	want := managed(got, fixedDPID(d.db, b, w.DatapathID, d.owner), d.standalone(b.Name))
 	if w.Hold {
 		delete(want, failMode)
+	}
+	if w.Hold || d.spans(b.Name) {
 		delete(want, stp)
 		delete(want, rstp)
 	}
 	d.leave(w, got, want)
+	if w.Normal && (got[stp] == "true" && want[stp] == "false" || got[rstp] == "true" && want[rstp] == "false") {
+		d.plan.Refloods = append(d.plan.Refloods, b.Name)
+	}
 	row, ms, steps := change(b, got, want)
 	before := b.ExternalIDs[schema.KeySaved]
 	if _, err := decodeSaved(before); err != nil {
 		before = encodeSaved(got)
 	}
 	marks := map[string]string{schema.KeyOwner: d.owner, schema.KeySaved: before, keyTaken: ""}
-	if taken && !w.Hold {
-		marks[keyTaken] = "true"
+	switch {
+	case w.Hold:
+	case taken:
+		marks[keyTaken] = takenUnderlay
+	default:
+		marks[keyTaken] = d.opened[b.Name]
+	}
+	if w.Plugin != "" {
+		marks[schema.KeyPlugin] = w.Plugin
 	}
 	for _, k := range slices.Sorted(maps.Keys(marks)) {
 		if v, now := marks[k], b.ExternalIDs[k]; v != now && d.leaves(w, settingMark+k, v, now) {
@@ -76,6 +89,12 @@ func (d *differ) manage(b *schema.Bridge, w Bridge) {
 	}
 	switch marked := b.ExternalIDs[keyTaken]; {
 	case marks[keyTaken] == marked:
+	case marks[keyTaken] == takenSpanning:
+		g.Steps = append(g.Steps, fmt.Sprintf("leave bridge %s in a spanning tree", b.Name))
+	case marks[keyTaken] == takenOpen:
+		g.Steps = append(g.Steps, fmt.Sprintf("leave bridge %s standalone", b.Name))
+	case marked == takenOpen, marked == takenSpanning:
+		g.Steps = append(g.Steps, fmt.Sprintf("bridge %s no longer stands alone", b.Name))
 	case marked == "":
 		g.Steps = append(g.Steps, fmt.Sprintf("take bridge %s with the host's own network in it", b.Name))
 	default:
@@ -96,6 +115,10 @@ func (d *differ) manage(b *schema.Bridge, w Bridge) {
 	d.fenceVIFs(&g, b, w)
 	d.add(g)
 }
+
+// standalone reports whether a bridge that this plan has looked at is taken without
+// secure mode.
+func (d *differ) standalone(bridge string) bool { return d.taken[bridge] || d.opened[bridge] != "" }
 
 // controller makes one Controller row ours and right, unless it is to be left; it
 // returns how the bridge's list of controllers changes.
@@ -145,7 +168,7 @@ func (d *differ) rightController(g *Group, b *schema.Bridge, w Bridge) []ovsdb.M
 	}
 	c, want := own[0], d.controllerRow(w)
 	mode, hasMode := want["connection_mode"]
-	primary := d.taken[b.Name] && c.Type != service
+	primary := d.standalone(b.Name) && c.Type != service
 	if c.Target != w.Target || hasMode && c.ConnectionMode != mode || primary {
 		row := ovsdb.Row{"target": w.Target}
 		if hasMode {

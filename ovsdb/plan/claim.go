@@ -138,6 +138,9 @@ func (d *differ) adopt(g *Group, n Network, t Tunnel) bool {
 	}
 	d.named[c.name] = taken
 	g.Steps = append(g.Steps, fmt.Sprintf("take over port %s of bridge %s", c.name, c.bridge))
+	if ms := patch("external_ids", c.port.ExternalIDs, map[string]string{schema.KeyPlugin: formerPort(c.port, c.row)}); len(ms) > 0 {
+		g.Ops = append(g.Ops, mutate("Port", byUUID(c.port.UUID), ms...))
+	}
 	d.refresh(g, c.port, c.row, n, t)
 	return true
 }

@@ -17,6 +17,7 @@ func Diff(db *schema.DB, want Want) Plan {
 	d := differ{
 		db: db, owner: want.Owner,
 		open: map[string]bool{}, gone: map[string]bool{}, changing: map[string]bool{},
+		opened: map[string]string{}, returns: want.Return,
 		named: map[string]string{}, numbers: map[string]*numbers{}, taken: map[string]bool{}, noBFD: map[string]bool{},
 	}
 	for _, b := range sorted(want.Bridges, func(b Bridge) string { return b.Name }) {
@@ -54,6 +55,8 @@ type differ struct {
 	named    map[string]string   // names that this plan gives to new rows: what they are
 	numbers  map[string]*numbers // by bridge name
 	taken    map[string]bool     // by name of the bridges that this plan looked at: see Taken
+	opened   map[string]string   // likewise: takenOpen, takenSpanning or ""
+	returns  bool                // see Want.Return
 	noBFD    map[string]bool     // networks whose problem with BFD has been told
 	claims   map[claimKey]claim  // built when first needed
 	freed    map[claimKey]string // names of the ports that this plan deletes; built with claims

@@ -40,7 +40,7 @@ func (d *differ) match(n Network) match {
 			if !fits(i, n.Tunnels[wanted]) {
 				d.changing[i.UUID] = true
 			}
-		case d.keeps(n, p):
+		case d.keeps(n, p), d.givesBack(p):
 		default:
 			d.gone[p.UUID] = true
 			m.gone = append(m.gone, p)

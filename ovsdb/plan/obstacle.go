@@ -20,7 +20,7 @@ func (d *differ) obstacles(b *schema.Bridge, w Bridge) []string {
 			b.Name, c.Target, b.Name))
 	}
 	own := d.underlay(b)
-	if w.Normal || w.Take && len(own) > 0 {
+	if (w.Normal || w.Take) && len(own) > 0 {
 		texts = append(texts, d.stpObstacle(b)...)
 	}
 	if w.Take && d.hasServices() {

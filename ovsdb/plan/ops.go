@@ -12,9 +12,16 @@ import (
 // External_ids that only this package reads.
 const (
 	keyCreated = "ovsmesh-created" // on a Bridge: ovsmesh made it
-	keyTaken   = "ovsmesh-taken"   // on a Bridge: it is taken with the host's own network in it; see Taken
+	keyTaken   = "ovsmesh-taken"   // on a Bridge that is taken and not in secure mode: one of the three below; see Taken
 	keyHello   = "ovsmesh-hello"   // on a Bridge: of no meaning; see Touch
 	keyAdopted = "ovsmesh-adopted" // on a Port: its name is not the wanted one; it is known by its peer
+)
+
+// The values of keyTaken.
+const (
+	takenUnderlay = "true"     // with the host's own network in it
+	takenOpen     = "open"     // as NORMAL forwards on it
+	takenSpanning = "spanning" // likewise, and STP runs
 )
 
 func byUUID(uuid string) []ovsdb.Condition {

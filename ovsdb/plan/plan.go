@@ -24,6 +24,10 @@ type Want struct {
 	Bridges  []Bridge  // to be managed
 	Release  []Release // to be given back; a bridge of ours in neither list is left as it is
 	Networks []Network
+
+	// Return says that the host leaves: what the old plugin has made here, and
+	// was taken over, is not deleted but given back to it, with its bridge.
+	Return bool
 }
 
 // Bridge is a bridge to be managed.
@@ -43,6 +47,19 @@ type Bridge struct {
 	// physical NICs, VLAN fake bridges or ports in VLANs. Such a bridge is
 	// taken in another way, see Taken.
 	Take bool
+
+	// Open leaves a standalone bridge that NORMAL forwards on standalone, as the
+	// old plugin has it: nothing drops its flows then. See Taken.
+	Open bool
+
+	// Spans, with Open, leaves STP running and tunnels open for NORMAL to send
+	// from one to the other: the bridge is one of a tree with bridges that the
+	// old plugin still runs, and some of these reach each other through it alone.
+	Spans bool
+
+	// Plugin is what of the flows of the old plugin the bridge had, as
+	// PluginNote.String writes it; "" leaves what is noted.
+	Plugin string
 
 	// Leave names settings, as Setting.Name does, that are left as they are for
 	// now, though they are not as wanted.
@@ -108,6 +125,10 @@ type Plan struct {
 
 	// Settings is what of bridges that are to be managed is not as wanted.
 	Settings []Setting
+
+	// Refloods names bridges whose STP the plan switches off while NORMAL
+	// forwards on them: see Reflood.
+	Refloods []string
 
 	// Later names networks with tunnels that have to wait until this plan's
 	// deletions are carried out (cur_cfg): make another plan for them then.

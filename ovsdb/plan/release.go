@@ -21,6 +21,11 @@ func (d *differ) release(r Release) {
 	alone := b.ExternalIDs[keyCreated] == "true"
 	for _, p := range d.members(b) {
 		switch {
+		case d.givesBack(p):
+			alone = false
+			if !r.Keep { // until then its flows are ours
+				d.giveBack(&g, b, p)
+			}
 		case d.ours(p.ExternalIDs):
 			d.gone[p.UUID] = true
 			tunnels = append(tunnels, p.UUID)
@@ -51,7 +56,7 @@ func (d *differ) release(r Release) {
 	} else {
 		ms = append(ms, refs("controller", own, nil)...)
 		marks := unnoted(b)
-		for _, key := range []string{schema.KeyOwner, schema.KeySaved, keyCreated, keyTaken, keyHello} {
+		for _, key := range []string{schema.KeyOwner, schema.KeySaved, keyCreated, keyTaken, keyHello, schema.KeyPlugin} {
 			marks[key] = ""
 		}
 		ms = append(ms, patch("external_ids", b.ExternalIDs, marks)...)

@@ -220,6 +220,10 @@ func Settings(db *schema.DB, bridge, owner, target string) (want, got map[string
 	}
 	got = current(db, b)
 	want = managed(got, fixedDPID(db, b, "", b.ExternalIDs[schema.KeyOwner]), b.ExternalIDs[keyTaken] != "")
+	if b.ExternalIDs[keyTaken] == takenSpanning {
+		delete(want, stp)
+		delete(want, rstp)
+	}
 	want[settingController] = target
 	best := 0
 	for _, id := range slices.Sorted(slices.Values(b.Controllers)) {

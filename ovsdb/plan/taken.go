@@ -20,6 +20,10 @@ import "ovsmesh/ovsdb/schema"
 //   - tunnels, and VMs' ports named by Bridge.Fence, are fenced off from
 //     NORMAL, so that in that time no frame runs round the mesh or from VM to
 //     VM, save what a VM tags for VLAN 4095 itself.
+//
+// A bridge on which NORMAL forwards anyway, and that Bridge.Open leaves
+// standalone, is taken in the same way but for the fence: NORMAL is to reach its
+// ports, and their being protected keeps frames from going from tunnel to tunnel.
 func Taken(b *schema.Bridge, owner string) bool {
 	if b == nil || owner == "" || b.ExternalIDs[schema.KeyOwner] != owner {
 		return false
@@ -37,7 +41,7 @@ func (d *differ) takes(b *schema.Bridge, w Bridge) bool {
 	if !d.hasServices() {
 		return false
 	}
-	before := d.ours(b.ExternalIDs) && b.ExternalIDs[keyTaken] != ""
+	before := d.ours(b.ExternalIDs) && b.ExternalIDs[keyTaken] == takenUnderlay
 	if w.Take && before {
 		return true
 	}
@@ -55,7 +59,29 @@ func (d *differ) takenBridge(name string) bool {
 		return is
 	}
 	b := d.db.BridgeByName(name)
-	return b != nil && d.ours(b.ExternalIDs) && b.ExternalIDs[keyTaken] != ""
+	return b != nil && d.ours(b.ExternalIDs) && b.ExternalIDs[keyTaken] == takenUnderlay
+}
+
+// opens says how a bridge that is to stay open is taken: takenOpen or
+// takenSpanning; "" where it can't stay so. It must be standalone, for a change
+// of fail_mode to secure drops its flows and one back again does, too.
+func (d *differ) opens(b *schema.Bridge, w Bridge) string {
+	switch {
+	case !w.Open || d.taken[b.Name] || b.FailMode == "secure" || !d.hasServices() || !d.db.Has("Port", "protected"):
+		return ""
+	case w.Spans && (b.STPEnable || b.RSTPEnable):
+		return takenSpanning
+	}
+	return takenOpen
+}
+
+// spans reports whether a bridge is one of a tree, see Bridge.Spans.
+func (d *differ) spans(bridge string) bool {
+	if how, looked := d.opened[bridge]; looked {
+		return how == takenSpanning
+	}
+	b := d.db.BridgeByName(bridge)
+	return b != nil && d.ours(b.ExternalIDs) && b.ExternalIDs[keyTaken] == takenSpanning
 }
 
 // underlay returns the ports of a bridge that belong to the host's own network,

@@ -102,7 +102,7 @@ func (d *differ) insertTunnel(id, name string, number int64, n Network, t Tunnel
 	}
 	ifaceID := "i" + id
 	port := ovsdb.Row{"name": name, "interfaces": uuids([]string{ifaceID}), "external_ids": portIDs}
-	if d.db.Has("Port", "protected") {
+	if d.db.Has("Port", "protected") && !d.spans(n.Bridge) {
 		port["protected"] = true
 	}
 	if d.fences(n, t) {
@@ -175,8 +175,8 @@ func (d *differ) refresh(g *Group, p *schema.Port, i *schema.Interface, n Networ
 	ifaceMS = append(ifaceMS, d.bfd(i, n, t)...)
 	ops := len(g.Ops)
 	port := ovsdb.Row{}
-	if d.db.Has("Port", "protected") && !p.Protected {
-		port["protected"] = true
+	if protect := !d.spans(n.Bridge); d.db.Has("Port", "protected") && p.Protected != protect {
+		port["protected"] = protect
 	}
 	if fence := d.fences(n, t); !d.settledFence(p, fence) {
 		want := none()
@@ -205,7 +205,7 @@ func (d *differ) refresh(g *Group, p *schema.Port, i *schema.Interface, n Networ
 // settled reports whether refresh has nothing to do, which of the tunnels of a
 // large network nearly all are at nearly every look: so it makes nothing.
 func (d *differ) settled(p *schema.Port, i *schema.Interface, n Network, t Tunnel) bool {
-	return p.Name == t.Name && p.Protected && i.OFPortRequest != 0 && fits(i, t) &&
+	return p.Name == t.Name && p.Protected != d.spans(n.Bridge) && i.OFPortRequest != 0 && fits(i, t) &&
 		d.settledFence(p, d.fences(n, t)) && d.settledBFD(i, n, t) &&
 		d.marked(p.ExternalIDs, n, t) && d.marked(i.ExternalIDs, n, t)
 }

@@ -83,6 +83,7 @@ const (
 	KeyPeer    = "ovsmesh-peer"    // name of the host at the far end of a tunnel port
 	KeySaved   = "ovsmesh-saved"   // on a Bridge: JSON of the settings that it had before
 	KeyLeave   = "ovsmesh-leave"   // on Open_vSwitch: this host is to leave, or has left, the mesh
+	KeyPlugin  = "ovsmesh-plugin"  // on what CloudStack's ovstunnel plugin has made: JSON of what to give it back, see package plan
 	KeyHost    = "ovsmesh-host"    // on a Bridge: the host as the store has it, topology.HostNote
 
 	prefixNote = "ovsmesh-spec-" // on a Bridge, and the name of a network on it: see NoteKey

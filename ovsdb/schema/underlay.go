@@ -8,7 +8,7 @@ func Underlay(db *DB, b *Bridge, p *Port) bool {
 	switch {
 	case p.Name == b.Name:
 		return false
-	case p.FakeBridge || len(p.Interfaces) > 1:
+	case p.FakeBridge || db.members(p) > 1:
 		return true
 	}
 	for _, id := range p.Interfaces {
@@ -17,6 +17,20 @@ func Underlay(db *DB, b *Bridge, p *Port) bool {
 		}
 	}
 	return false
+}
+
+// members counts the interfaces of a port, save those that we add for a moment.
+func (db *DB) members(p *Port) int {
+	n := len(p.Interfaces)
+	if n < 2 {
+		return n
+	}
+	for _, id := range p.Interfaces {
+		if i := db.Interfaces[id]; i != nil && i.Type == "patch" && i.ExternalIDs[KeyOwner] != "" {
+			n--
+		}
+	}
+	return n
 }
 
 // nic judges a device by its external_ids, then its type and name, then the
