@@ -21,10 +21,6 @@ const driftGap = 10 * time.Millisecond
 // of changes.
 const watchTimeout = 3 * time.Second
 
-// pushedSweeps is how many sweeps a switch that tells of its changes is not read
-// back in: what it tells leaves out no more than the flags of a flow.
-const pushedSweeps = 10
-
 // maxStrangers bounds the flows of others of which a switch may tell: it is read
 // back then, for which there is a limit, too.
 const maxStrangers = 500_000
@@ -33,15 +29,16 @@ const maxStrangers = 500_000
 //
 //	switch ──flow monitor──► digest ─┐ bridge.installed is what the switch holds,
 //	                                 ├─► the network is dirty, and is brought in
-//	sweep ───all flows───► readBack ─┘ line as ever
+//	sweep, ──all flows───► readBack ─┘ line as ever
+//	look, doubt
 //
 // The zero value is ready.
 type drift struct {
 	watched *openflow.Session // the one that was asked to tell
 	push    bool              // and does
 	settled *openflow.Session // the one over which all was in line, as far as is known
-	sweeps  int               // since the switch was read back
-	flushed time.Time         // until when what its flows lack is put down to the switch itself: it drops them all when somebody changes fail_mode
+	looking looking
+	flushed time.Time // until when what its flows lack is put down to the switch itself: it drops them all when somebody changes fail_mode
 
 	sent    []wire.Mod // of the last bundle, until it is known what happened before it
 	bundles int        // sent since the last look at what was told
@@ -88,12 +85,6 @@ func (b *bridge) watchedText() string {
 		return api.WatchedPush
 	}
 	return api.WatchedPoll
-}
-
-// rereads reports whether a sweep is to read the bridge's switch back.
-func (b *bridge) rereads() bool {
-	b.drift.sweeps++
-	return !b.pushed() || b.drift.sweeps >= pushedSweeps
 }
 
 // mistrust forgets what is known of the switches: another controller has been
@@ -156,7 +147,10 @@ func (h *host) digest(b *bridge) {
 // take makes what was told what the bridge holds.
 func (h *host) take(b *bridge, e *edits) {
 	for id, n := range e.networks {
-		now, keys := n.result()
+		now, keys, doubted := n.result()
+		if doubted {
+			b.drift.looking.doubt(time.Now())
+		}
 		if len(keys) == 0 {
 			continue
 		}

@@ -39,7 +39,7 @@ func (e *edits) ours(k flow.Key, u *wire.FlowUpdate) {
 	if !e.b.drift.fights.concedes(k) {
 		delete(e.b.strangers, k)
 	}
-	n.put(k, u.Flow)
+	n.put(k, u.Flow, u.Event == wire.UpdateAdded && !e.b.isStranger(k))
 }
 
 // stranger takes over a flow of somebody else that is there now. In the place of
@@ -86,11 +86,11 @@ type edit struct {
 	old   []flow.Flow
 	flows []flow.Flow // its own copy once something is other
 	at    map[flow.Key]int
-	hit   map[flow.Key]struct{} // what was told of
+	hit   map[flow.Key]bool // what was told of, and whether that it was added
 }
 
 func newEdit(old []flow.Flow) *edit {
-	n := &edit{old: old, flows: slices.Clone(old), at: make(map[flow.Key]int, len(old)), hit: map[flow.Key]struct{}{}}
+	n := &edit{old: old, flows: slices.Clone(old), at: make(map[flow.Key]int, len(old)), hit: map[flow.Key]bool{}}
 	for i := range old {
 		n.at[old[i].Key()] = i
 	}
@@ -99,21 +99,22 @@ func newEdit(old []flow.Flow) *edit {
 
 // remove takes a flow out, and reports whether it was there.
 func (n *edit) remove(k flow.Key) bool {
-	n.hit[k] = struct{}{}
+	n.hit[k] = false
 	_, there := n.at[k]
 	delete(n.at, k)
 	return there
 }
 
-func (n *edit) put(k flow.Key, f flow.Flow) {
-	n.hit[k] = struct{}{}
+func (n *edit) put(k flow.Key, f flow.Flow, added bool) {
+	n.hit[k] = n.hit[k] || added
 	n.at[k] = len(n.flows)
 	n.flows = append(n.flows, f)
 }
 
 // result returns the flows as they are, and the keys of those that are other
-// than they were.
-func (n *edit) result() (now []flow.Flow, differ []flow.Key) {
+// than they were. It reports doubt where one was added that is as it was, as far
+// as has been told: its flags are not, and only an add can change them.
+func (n *edit) result() (now []flow.Flow, differ []flow.Key, doubt bool) {
 	before := map[flow.Key]*flow.Flow{}
 	for i := range n.old {
 		k := n.old[i].Key()
@@ -121,15 +122,17 @@ func (n *edit) result() (now []flow.Flow, differ []flow.Key) {
 			before[k] = &n.old[i]
 		}
 	}
-	for k := range n.hit {
+	for k, added := range n.hit {
 		was := before[k]
 		at, is := n.at[k]
 		if is != (was != nil) || is && !was.Equal(&n.flows[at]) {
 			differ = append(differ, k)
+		} else if is && added {
+			doubt = true
 		}
 	}
 	if len(differ) == 0 {
-		return n.old, nil
+		return n.old, nil, doubt
 	}
 	slices.SortFunc(differ, flow.Key.Compare)
 	order := make([]int, 0, len(n.at))
@@ -141,5 +144,5 @@ func (n *edit) result() (now []flow.Flow, differ []flow.Key) {
 	for i, at := range order {
 		now[i] = n.flows[at]
 	}
-	return now, differ
+	return now, differ, doubt
 }

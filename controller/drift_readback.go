@@ -17,7 +17,7 @@ func (h *host) beginReadBack(ctx context.Context, b *bridge) {
 		h.watchFlows(ctx, b)
 	}
 	b.sess.TakeFlows()
-	d.sent, d.bundles, d.sweeps = nil, 0, 0
+	d.sent, d.bundles = nil, 0
 	d.before = nil
 	if d.settled == b.sess {
 		d.before = b.installed
@@ -65,6 +65,7 @@ func (h *host) suspect(b *bridge, id uint32, d difference) {
 	if slices.ContainsFunc(keysOf(flow.Diff(d.want, b.drift.before[id])), func(k flow.Key) bool { return !b.isStranger(k) }) {
 		return
 	}
+	b.drift.looking.doubts = backoff{} // there was something in it
 	h.found(b, id, d, keysOf(d.delta), b.drift.foreign, api.BySweep)
 }
 

@@ -158,9 +158,13 @@ func TestEdits(t *testing.T) {
 			for i := range c.told {
 				e.update(c.told[i].Flow.Key(), &c.told[i])
 			}
-			got, keys := b.installed[1], []flow.Key(nil)
+			got, keys, doubt := b.installed[1], []flow.Key(nil), false
 			if n := e.networks[1]; n != nil {
-				got, keys = n.result()
+				got, keys, doubt = n.result()
+			}
+			// What has been added has flags that are not told.
+			if again := strings.Contains(name, "again") || strings.Contains(name, "back") && !strings.Contains(name, "changes"); doubt != again {
+				t.Errorf("doubt: %v, want %v", doubt, again)
 			}
 			if len(keys) == 0 {
 				got = c.want // what is not other is not written

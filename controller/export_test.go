@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"time"
 
 	"ovsmesh/openflow/flow"
 	"ovsmesh/openflow/pipeline"
@@ -62,4 +63,23 @@ func (c *Controller) Calm(ctx context.Context, name string) bool {
 		}
 		loop.wake()
 	})
+}
+
+// Unhear runs f while a host's loop stands still, and has it forget what its
+// switches told meanwhile, once there is something.
+func (c *Controller) Unhear(ctx context.Context, name string, f func()) bool {
+	var loop *host
+	if err := c.hub.do(ctx, func() { loop = c.hub.hosts[name] }); err != nil || loop == nil {
+		return false
+	}
+	forgot := false
+	return loop.ask(ctx, func(ctx context.Context) {
+		f()
+		for !forgot && ctx.Err() == nil {
+			for _, b := range loop.bridges {
+				forgot = forgot || len(b.sess.TakeFlows().Updates) > 0
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}) && forgot
 }

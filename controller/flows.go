@@ -55,6 +55,7 @@ func (h *host) syncBridge(ctx context.Context, b *bridge) (int, error) {
 		return 0, nil // its own business still, or no longer ours
 	}
 	h.digest(b)
+	defer h.lookAgain(b, time.Now())()
 	var mods []wire.Mod
 	if !b.synced {
 		if h.settling.active() {
@@ -114,6 +115,7 @@ func (h *host) syncBridge(ctx context.Context, b *bridge) (int, error) {
 	}
 	if !b.synced {
 		b.synced = true
+		h.looked(b, time.Now())
 		if err := h.afterReadBack(ctx, b); err != nil {
 			return len(mods), err
 		}
@@ -178,9 +180,9 @@ func (h *host) readBack(ctx context.Context, b *bridge) ([]wire.Mod, error) {
 	return h.strangersBack(b)
 }
 
-// sweep makes the loop look at all rows and read every switch back once in a
-// while, so that what somebody changed of ours is put right. It reports whether
-// it is time for that.
+// sweep makes the loop look at all rows, and read back every switch that does
+// not tell of changes, once in a while, so that what somebody changed of ours is
+// put right. It reports whether it is time for that.
 func (h *host) sweep() bool {
 	if h.att == nil || time.Now().Before(h.nextSweep) {
 		return false
@@ -188,7 +190,7 @@ func (h *host) sweep() bool {
 	h.nextSweep = time.Now().Add(h.env.sweepEvery)
 	h.complete = true
 	for _, b := range h.bridges {
-		if b.rereads() {
+		if !b.pushed() {
 			b.synced = false
 		}
 	}

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"math/rand/v2"
 	"reflect"
 	"sync"
 	"sync/atomic"
@@ -66,6 +67,7 @@ type host struct {
 	bfd        grace               // see tunnelState
 	egress     map[string]struct{} // interfaces by which tunnels leave
 	nextSweep  time.Time
+	lookedAt   int                 // bridges in this round, see lookAgain
 	rowErrors  map[string][]string // what can't be done with rows, by network; "" for the host itself
 	leaver     bool                // everything is to be given back
 	leaveBy    time.Time           // until when a leaver waits for its host
@@ -77,6 +79,7 @@ type host struct {
 	gate       gate
 	rows       rowDrift
 	did        *deeds // since a repair began; nil: nobody asks
+	awaited    []*awaited
 }
 
 // attachment is a host's OVSDB session and the copy of its database, lent to
@@ -207,6 +210,7 @@ func (h *host) run(ctx context.Context) {
 		case <-timer.C:
 		}
 		h.reconcile(ctx)
+		h.lookAwaited(ctx)
 		if h.leaver && h.finishLeaving(ctx) {
 			return
 		}
@@ -251,6 +255,9 @@ func (h *host) wait() time.Duration {
 	for _, b := range h.bridges {
 		if b.sess != nil {
 			by(b.retry.left())
+			if b.synced && b.stage == stageOurs && b.pushed() {
+				by(b.drift.looking.left(now))
+			}
 		} else if planned && !b.releaseBy.IsZero() {
 			by(max(b.releaseBy.Sub(now), time.Millisecond))
 		}
@@ -284,7 +291,8 @@ func (h *host) attach(ctx context.Context, a *attachment) {
 	h.retry = backoff{}
 	h.lastLocked = false
 	h.stopWaiting()
-	h.nextSweep = time.Now().Add(h.env.sweepEvery)
+	h.nextSweep = time.Now().Add(h.env.sweepEvery/2 + rand.N(h.env.sweepEvery/2+1)) // many may have come at once
+
 	h.facts = topology.HostFacts{} // report anew
 	h.status.connect(a.sess.RemoteAddr().String(), a.db.Open.OVSVersion)
 	h.health.came(a.sess, a.db.Open.CurCfg, a.db.Open.NextCfg)
@@ -314,7 +322,7 @@ func (h *host) detach(why string) {
 // once, write at most one transaction and one bundle a bridge.
 func (h *host) reconcile(ctx context.Context) {
 	start := time.Now()
-	h.waiting, h.writes = false, false
+	h.waiting, h.writes, h.lookedAt = false, false, 0
 	h.takeMail()
 	if h.att == nil {
 		h.takeSwitches() // a bridge comes and goes without its host's database
