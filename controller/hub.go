@@ -38,6 +38,9 @@ type hub struct {
 	batch  store.Batch                   // what hosts reported, waiting for the next write
 	told   told                          // what is told as events
 
+	claims    claims    // pins that calls of the plugin wait for
+	documents documents // of VPCs
+
 	keeping keeping
 	held    atomic.Pointer[store.Restored] // what keeps hosts from being written to, for their loops; nil: nothing
 
@@ -64,6 +67,7 @@ func newHub(log *zap.Logger, st *store.Store) (*hub, error) {
 		intent: intent, mesh: topology.NewMesh(),
 		facts: state.Facts, left: state.Left, hosts: map[string]*host{}, gen: 1, stopped: make(chan struct{}),
 		told: told{events: newEvents(eventsKept)}, keeping: keeping{restore: state.Restored},
+		claims: claims{}, documents: newDocuments(state.Documents),
 	}
 	h.held.Store(state.Restored)
 	h.storeTried() // it may have been opened only to be read
@@ -146,6 +150,10 @@ func (h *hub) serve(first request) {
 func (h *hub) settle() {
 	h.keep()
 	h.publish()
+	if h.forgetUnpinned() {
+		h.keep()
+		h.publish()
+	}
 }
 
 // publish puts what changed in the mesh into the mailboxes of the hosts
@@ -215,6 +223,7 @@ func (h *hub) commit(c *topology.Change) error {
 	}
 	for _, name := range c.DeleteHosts {
 		h.expel(name)
+		h.documents.forgetHost(name) // as the store has
 	}
 	for _, r := range c.PutHosts {
 		h.readmit(r)
@@ -235,11 +244,16 @@ func (h *hub) setFacts(ctx context.Context, name string, f topology.HostFacts) e
 		if l := h.hosts[name]; l == nil || l.isLeaving() {
 			return // it was deleted meanwhile; its facts would outlive it
 		}
-		h.facts[name] = f
-		if h.batch.Facts == nil {
-			h.batch.Facts = map[string]topology.HostFacts{}
-		}
-		h.batch.Facts[name] = f
-		h.mesh.SetFacts(name, f)
+		h.takeFacts(name, f)
+		h.absorb(name, f)
 	})
+}
+
+func (h *hub) takeFacts(name string, f topology.HostFacts) {
+	h.facts[name] = f
+	if h.batch.Facts == nil {
+		h.batch.Facts = map[string]topology.HostFacts{}
+	}
+	h.batch.Facts[name] = f
+	h.mesh.SetFacts(name, f)
 }

@@ -45,7 +45,7 @@ func (h *hub) admitted(f topology.HostFacts, mark string, autoRegister bool) (*h
 		switch {
 		case !l.Released:
 			return h.leaver(l.Name), nil
-		case h.external(l.Name):
+		case h.external(l.Name) && !h.assumed(l.Name):
 			return nil, errOut{fmt.Sprintf("the spec has it as %s, which is external; make that one kind: managed to have it back", l.Name)}
 		case mark != "":
 			return nil, errOut{fmt.Sprintf("%s has left the mesh; `ovsmesh host join` on it, or a spec that names it, brings it back", l.Name)}
@@ -56,7 +56,7 @@ func (h *hub) admitted(f topology.HostFacts, mark string, autoRegister bool) (*h
 	if err != nil {
 		return nil, errOut{err.Error()}
 	}
-	if !c.Empty() && !autoRegister && len(c.PutHosts) > 0 && c.PutHosts[0].Registered {
+	if _, known := h.intent.HostBySystemID(f.SystemID); !known && !autoRegister && rec.Registered {
 		return nil, errOut{"no spec names it, and hosts.autoRegister is off"}
 	}
 	if mark == leaveRequested {
@@ -71,6 +71,11 @@ func (h *hub) admitted(f topology.HostFacts, mark string, autoRegister bool) (*h
 		return nil, errOut{"it is still giving back what it had"}
 	}
 	h.mesh.SetHost(rec)
+	if !c.Empty() {
+		// One that was assumed is where it was for its peers only if they hear at
+		// the same moment what it is and where.
+		h.takeFacts(rec.Name, f)
+	}
 	return h.start(rec.Name), nil
 }
 
@@ -101,6 +106,40 @@ func (h *hub) startManaged(r topology.HostRecord) {
 func (h *hub) external(name string) bool {
 	r, ok := h.intent.Host(name)
 	return ok && r.Kind == topology.KindExternal
+}
+
+// assumed reports whether that host is one of which no spec told.
+func (h *hub) assumed(name string) bool {
+	r, ok := h.intent.Host(name)
+	return ok && r.Assumed
+}
+
+// absorb has a host take the place of the assumed one that its address is.
+func (h *hub) absorb(name string, f topology.HostFacts) {
+	c, err := h.intent.PlanAbsorb(name, f)
+	if err == nil {
+		err = h.commit(c)
+	}
+	if err != nil {
+		h.log.Warn("host is at the address of an assumed one and does not take its place", zap.String("host", name), zap.Error(err))
+	}
+}
+
+// forgetUnpinned takes away what only CloudStack's calls have made and nothing
+// keeps any longer, and reports whether there was any.
+func (h *hub) forgetUnpinned() bool {
+	c := h.intent.PlanForget(func(network string) bool {
+		v := h.mesh.Network(network)
+		return v != nil && len(v.Members) > 0
+	})
+	if c.Empty() {
+		return false
+	}
+	if err := h.commit(c); err != nil { // tried again with the next request
+		h.log.Warn("what CloudStack's calls made stays", zap.Error(err))
+		return false
+	}
+	return true
 }
 
 // leaver returns the loop that gives back what a host has.

@@ -121,6 +121,7 @@ func (v *view) networkObject(n *networkNow) api.NetworkObject {
 	return api.NetworkObject{Network: n.rec.Network, Status: api.NetworkStatus{
 		ID: n.rec.ID, AutoKey: n.rec.AutoKey, Hosts: t.Hosts, Ports: t.Ports,
 		TunnelsWanted: t.TunnelsWanted, TunnelsUp: t.TunnelsUp, InSync: t.InSync, Problems: t.Problems,
+		Plugin: n.rec.Plugin, Pins: n.rec.Pins,
 	}}
 }
 
@@ -151,7 +152,7 @@ func (h *hostNow) topologyHost() api.TopologyHost {
 
 func (h *hostNow) hostObject() api.HostObject {
 	st := api.HostStatus{
-		Registered: h.rec.Registered, Left: h.left, Endpoint: h.endpoint,
+		Registered: h.rec.Registered, Assumed: h.rec.Assumed, Left: h.left, Endpoint: h.endpoint,
 		Networks: append([]string{}, h.networks...), Problems: slices.Clone(h.problems),
 	}
 	if h.loop != nil {

@@ -57,7 +57,7 @@ func (m *Mesh) classify(h *hostState) class {
 	named := make(map[*BridgeFacts]naming, len(f.Bridges))
 	for i := range f.Bridges {
 		b := &f.Bridges[i]
-		named[b] = m.resolve(b)
+		named[b] = m.resolve(host, b)
 		c.named = append(c.named, named[b])
 	}
 	lost := map[*BridgeFacts][]string{}

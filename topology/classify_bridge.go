@@ -12,10 +12,11 @@ type naming struct {
 	learning bool // one that names it is of profile learning
 }
 
-// resolve returns which network plain VIFs on a bridge join.
-func (m *Mesh) resolve(b *BridgeFacts) naming {
+// resolve returns which network plain VIFs on a bridge of a host join. One that
+// is pinned to the bridge names it on that host alone.
+func (m *Mesh) resolve(host string, b *BridgeFacts) naming {
 	var n naming
-	keys := append(make([]factKey, 0, 1+len(b.XSNetworkUUIDs)), factKey{by: byBridge, text: b.Name})
+	keys := append(make([]factKey, 0, 2+len(b.XSNetworkUUIDs)), factKey{by: byBridge, text: b.Name}, factKey{by: byPinned, text: b.Name, host: host})
 	for _, id := range b.XSNetworkUUIDs {
 		keys = append(keys, factKey{by: byXSNetwork, text: id})
 	}
@@ -41,11 +42,15 @@ func (n *NetworkRecord) names(b *BridgeFacts) bool {
 	return slices.ContainsFunc(n.XSNetworkUUIDs, func(id string) bool { return slices.Contains(b.XSNetworkUUIDs, id) })
 }
 
-// chooseBridge chooses the one bridge that carries a network on a host: of those
+// chooseBridge chooses the one bridge that carries a network on a host: the one
+// to which a pin binds it there, else of those
 // with VIFs of it the one that the network names, by name before by UUID, then
 // the one with most VIFs, then the lowest name; without VIFs, the one that the
 // network names, by name even where it is not there yet. "" if there is none.
-func chooseBridge(n *NetworkRecord, f *HostFacts, vifs []joined) string {
+func chooseBridge(n *NetworkRecord, host string, f *HostFacts, vifs []joined) string {
+	if pinned, _ := n.pinnedBridge(host); pinned != "" {
+		return pinned
+	}
 	if len(vifs) == 0 {
 		return chooseEmpty(n, f)
 	}

@@ -44,8 +44,9 @@ type Intent struct {
 	portsOf     index[string, string] // network → ports in it
 	portsOn     index[string, string] // host → ports whose match names it
 	networksOn  index[string, string] // host → networks that list it
-	keyBounds   map[KeyPool]uint64    // all keys of the pool below are in use
-	hostIDBound int                   // all IDs below are in use
+	pins        pinIndex
+	keyBounds   map[KeyPool]uint64 // all keys of the pool below are in use
+	hostIDBound int                // all IDs below are in use
 
 	nextNetworkID uint32
 	generation    uint64
@@ -77,7 +78,7 @@ func NewIntent(saved Saved) (*Intent, error) {
 		keys: map[tunnelKey]string{}, networkIDs: map[uint32]string{}, hostIDs: map[int]string{},
 		systemIDs: map[string]string{}, endpoints: map[string]string{}, matches: map[factKey]string{},
 		stations: map[station]string{}, ips: map[networkIP]string{}, accords: accords{}, portsOf: index[string, string]{}, portsOn: index[string, string]{},
-		networksOn: index[string, string]{}, hostIDBound: 1, nextNetworkID: max(1, saved.NextNetworkID),
+		networksOn: index[string, string]{}, pins: newPinIndex(), hostIDBound: 1, nextNetworkID: max(1, saved.NextNetworkID),
 		pools: slices.Clone(saved.KeyPools),
 	}
 	var errs []error
@@ -108,6 +109,9 @@ func NewIntent(saved Saved) (*Intent, error) {
 			if _, ok := in.hosts[h]; !ok {
 				errs = append(errs, fmt.Errorf("network %s: lists host %s, which there is not", r.Name, h))
 			}
+		}
+		if err := in.checkPins(r); err != nil {
+			errs = append(errs, fmt.Errorf("network %s: %w", r.Name, err))
 		}
 	}
 	if err := errors.Join(errs...); err != nil {

@@ -1,6 +1,10 @@
 package topology
 
-import "slices"
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
 
 // Adoption is a spec that was put together from what another store has left
 // behind, and what a spec can't say of its objects.
@@ -15,12 +19,16 @@ type Adoption struct {
 type AdoptedNetwork struct {
 	ID      uint32 // in the cookies of its flows; 0: not known
 	AutoKey bool
+	Plugin  bool  // the plugin's calls made it, where no spec names it
+	Pins    []Pin // that stand for what the calls have made; hosts that the change or the intent has
 }
 
 // AdoptedHost is what a store knew of a host beside its spec.
 type AdoptedHost struct {
 	AutoID     bool
 	Registered bool
+	Assumed    bool // an external host of which the plugin's calls or rows alone tell
+	PluginID   bool // its ID is CloudStack's
 }
 
 // maxAdoptedID bounds the network IDs that are taken over, so that however
@@ -49,9 +57,60 @@ func (in *Intent) PlanAdopt(a Adoption) (*Change, error) {
 		old, known := in.hosts[r.Name]
 		r.AutoID = had.AutoID
 		r.Registered = had.Registered && (!known || old.Registered)
+		r.Assumed = had.Assumed && r.Kind == KindExternal && (!known || old.Assumed)
+		r.PluginID = (had.PluginID || r.Assumed) && !r.AutoID
+	}
+	if err := in.adoptPins(c, a.Networks); err != nil {
+		return nil, err
 	}
 	in.settleHosts(c)
 	return c, nil
+}
+
+// adoptPins adds the pins of an adoption.
+func (in *Intent) adoptPins(c *Change, had map[string]AdoptedNetwork) error {
+	for _, name := range slices.Sorted(maps.Keys(had)) {
+		a := had[name]
+		old, known := in.networks[name]
+		at := slices.IndexFunc(c.PutNetworks, func(r NetworkRecord) bool { return r.Name == name })
+		if len(a.Pins) == 0 && !a.Plugin || at < 0 && !known {
+			continue
+		}
+		r := old
+		if at >= 0 {
+			r = c.PutNetworks[at]
+		}
+		r.Plugin = a.Plugin && (!known || old.Plugin)
+		r.Pins = slices.Clone(r.Pins)
+		for _, pin := range a.Pins {
+			for _, h := range []string{pin.From, pin.To} {
+				_, have := in.hosts[h]
+				if h != "" && !have && !slices.ContainsFunc(c.PutHosts, func(r HostRecord) bool { return r.Name == h }) {
+					return fmt.Errorf("%w: network %s: there is no host %s, which a tunnel or bridge was made for", ErrConflict, name, h)
+				}
+			}
+			r.put(pin)
+		}
+		fields := diffNetworks(&old, &r)
+		if known && len(fields) == 0 {
+			continue
+		}
+		if at >= 0 {
+			c.PutNetworks[at] = r
+		} else {
+			c.PutNetworks = append(c.PutNetworks, r)
+		}
+		said := slices.IndexFunc(c.Items, func(i Item) bool { return i.Kind == KindNetworks && i.Name == name })
+		switch {
+		case said < 0:
+			c.item(KindNetworks, name, VerbUpdated, fields...)
+		case known:
+			c.Items[said].Verb, c.Items[said].Fields = VerbUpdated, fields
+		default:
+			c.Items[said].Fields = append(c.Items[said].Fields, diffPins(nil, r.Pins)...)
+		}
+	}
+	return nil
 }
 
 // adoptIDs gives new networks the IDs that they had. Those of which none is known

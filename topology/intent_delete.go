@@ -9,7 +9,8 @@ import (
 // PlanDelete returns what it takes to delete one object. It is ErrNotFound if
 // there is no such kind or object, and ErrConflict if others name it: nothing
 // is deleted along with something else. Deleting a key pool leaves the keys
-// that came from it with their networks.
+// that came from it with their networks. Pins of CloudStack's calls are nobody's
+// entry: they go with the network or host that they name.
 func (in *Intent) PlanDelete(kind, name string) (*Change, error) {
 	c := in.newChange()
 	c.item(kind, name, VerbDeleted)
@@ -30,6 +31,7 @@ func (in *Intent) PlanDelete(kind, name string) (*Change, error) {
 			return nil, err
 		}
 		c.DeleteHosts = []string{name}
+		in.unpinHosts(c, nil)
 	case KindPorts:
 		if _, ok := in.ports[name]; !ok {
 			return nil, fmt.Errorf("port %.64q: %w", name, ErrNotFound)

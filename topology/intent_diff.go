@@ -51,7 +51,13 @@ func diffNetworks(was, is *NetworkRecord) []string {
 	field(&d, "bfd", was.BFD, is.BFD)
 	field(&d, "mtu", was.MTU, is.MTU)
 	field(&d, "dstPort", was.DstPort, is.DstPort)
-	return d
+	switch {
+	case was.Plugin && !is.Plugin:
+		d = append(d, "named by the spec from now on")
+	case is.Plugin && !was.Plugin:
+		d = append(d, "named by no spec any longer; it stays for as long as CloudStack's calls pin it")
+	}
+	return append(d, diffPins(was.Pins, is.Pins)...)
 }
 
 func diffHosts(was, is *HostRecord) []string {
@@ -59,7 +65,9 @@ func diffHosts(was, is *HostRecord) []string {
 	switch {
 	case was.ID != is.ID:
 		field(&d, "id", showID(was), showID(is))
-	case was.AutoID && !is.AutoID:
+	case is.PluginID && !was.PluginID:
+		d = append(d, fmt.Sprintf("id: %d, by which CloudStack's calls name it", is.ID))
+	case was.AutoID && !is.AutoID || was.PluginID && !is.PluginID && !is.AutoID:
 		d = append(d, fmt.Sprintf("id: %d, which is fixed by the spec from now on", is.ID))
 	case is.AutoID && !was.AutoID:
 		d = append(d, fmt.Sprintf("id: %d, which the spec fixes no longer", is.ID))
@@ -68,7 +76,10 @@ func diffHosts(was, is *HostRecord) []string {
 	field(&d, "endpoint", was.Endpoint, is.Endpoint)
 	field(&d, "kind", was.Kind, is.Kind)
 	field(&d, "underlayMTU", was.UnderlayMTU, is.UnderlayMTU)
-	if was.Registered && !is.Registered {
+	if is.Assumed && !was.Assumed {
+		d = append(d, "named by no spec any longer; it stays for as long as CloudStack's calls pin it")
+	}
+	if was.Registered && !is.Registered || was.Assumed && !is.Assumed && !is.Registered {
 		d = append(d, "named by the spec from now on")
 	}
 	return d

@@ -94,6 +94,9 @@ func (p *planner) claimHosts(ids claims[int], systemIDs, endpoints claims[string
 		if h.ID != 0 {
 			switch owner := ids.owner(h.ID); {
 			case owner == "" || owner == h.Name:
+			case p.in.hosts[owner].PluginID:
+				p.refuse(listHosts, i, h.Name, "id", "%d is how CloudStack's calls name host %s: %s", h.ID, owner, p.wayOutID(owner))
+				continue
 			case listed[owner]: // it names none: two that name the same are refused before
 			case p.in.hosts[owner].AutoID:
 				yielding = append(yielding, owner)
@@ -140,7 +143,9 @@ func (p *planner) planHost(i int, automatic func(r, old *HostRecord)) {
 	}
 	if r.ID == 0 {
 		r.AutoID = true
-		if known {
+		if id := p.pluginID(r.Name); id != 0 {
+			r.ID, r.AutoID, r.PluginID = id, false, true
+		} else if known {
 			automatic(&r, &old)
 		} else {
 			automatic(&r, nil)

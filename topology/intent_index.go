@@ -14,6 +14,8 @@ func (in *Intent) addNetwork(r NetworkRecord) {
 		in.networksOn.add(h, r.Name)
 	}
 	in.accords.add(&r.Network)
+	in.pins.add(&r)
+	in.loosenAll(&r)
 }
 
 func (in *Intent) removeNetwork(name string) {
@@ -28,6 +30,8 @@ func (in *Intent) removeNetwork(name string) {
 		in.networksOn.remove(h, name)
 	}
 	in.accords.remove(&r.Network)
+	in.pins.remove(&r)
+	in.loosenAll(&r)
 	in.lowerKeyBound(r.Encap, r.Key)
 }
 
@@ -40,6 +44,7 @@ func (in *Intent) addHost(r HostRecord) {
 	if r.Endpoint.IsValid() {
 		in.endpoints[r.Endpoint.String()] = r.Name
 	}
+	in.loosen(r.Name)
 }
 
 func (in *Intent) removeHost(name string) {
@@ -54,6 +59,7 @@ func (in *Intent) removeHost(name string) {
 		delete(in.endpoints, r.Endpoint.String())
 	}
 	in.hostIDBound = min(in.hostIDBound, r.ID)
+	in.loosen(name)
 }
 
 func (in *Intent) addPort(p Port) {
@@ -64,6 +70,7 @@ func (in *Intent) addPort(p Port) {
 	}
 	if p.Match.Host != "" {
 		in.portsOn.add(p.Match.Host, p.Name)
+		in.loosen(p.Match.Host)
 	}
 	if !p.MAC.IsZero() {
 		in.stations[station{p.Network, p.MAC}] = p.Name
@@ -87,6 +94,7 @@ func (in *Intent) removePort(name string) {
 	}
 	if p.Match.Host != "" {
 		in.portsOn.remove(p.Match.Host, name)
+		in.loosen(p.Match.Host)
 	}
 	if !p.MAC.IsZero() {
 		delete(in.stations, station{p.Network, p.MAC})

@@ -10,6 +10,9 @@ import (
 // entry of the spec replaces the former one of its name; what the spec does
 // not name stays, or goes where prune is set, save hosts that only dialled in.
 // An entry that leaves out its key, ID or systemID keeps the one that it has.
+// Pins stay as they are, save where prune deletes a host that they name. What
+// CloudStack's calls alone have made is none of a spec's and stays, too, and what
+// they pin becomes theirs where a pruning spec does not name it: see prune.
 // The error is SpecErrors with all that is wrong; src may be nil.
 func (in *Intent) Plan(spec *Spec, src *Source, prune bool) (*Change, error) {
 	p := &planner{
@@ -27,6 +30,7 @@ func (in *Intent) Plan(spec *Spec, src *Source, prune bool) (*Change, error) {
 	if prune {
 		p.prune()
 	}
+	p.replaceAssumed()
 	for i := range p.spec.Hosts {
 		p.kinds[p.spec.Hosts[i].Name] = p.spec.Hosts[i].Kind
 	}
@@ -36,6 +40,7 @@ func (in *Intent) Plan(spec *Spec, src *Source, prune bool) (*Change, error) {
 	p.planNetworks(pools)
 	p.planHosts()
 	p.planPorts()
+	p.in.unpinHosts(p.c, p.replaced)
 	p.sayDeleted()
 	if err := p.problems.err(); err != nil {
 		return nil, err
@@ -78,6 +83,8 @@ type planner struct {
 	nets  map[string]*NetworkRecord // of the spec, planned
 	kinds map[string]string         // of the spec's hosts
 	ports map[string]bool           // of the spec
+
+	replaced map[string]string // Assumed hosts by whose endpoint the spec names a host, and that
 	problems
 }
 
@@ -87,7 +94,9 @@ func (p *planner) refuse(list string, i int, name, field, format string, args ..
 	p.add(e)
 }
 
-// prune marks for deletion what the spec does not name.
+// prune marks for deletion what the spec does not name. A network with pins, and
+// an external host that pins name, are CloudStack's from then on and stay: VMs run
+// there that it alone knows of.
 func (p *planner) prune() {
 	networks, hosts, ports := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for i := range p.spec.Networks {
@@ -100,12 +109,23 @@ func (p *planner) prune() {
 		ports[p.spec.Ports[i].Name] = true
 	}
 	for _, r := range p.in.Networks() {
-		if !networks[r.Name] {
+		switch {
+		case networks[r.Name] || r.Plugin:
+		case len(r.Pins) > 0:
+			p.leaveToPlugin(r)
+		default:
 			p.c.DeleteNetworks = append(p.c.DeleteNetworks, r.Name)
 		}
 	}
 	for _, r := range p.in.Hosts() {
-		if !hosts[r.Name] && !r.Registered {
+		switch {
+		case hosts[r.Name] || r.Registered || r.Assumed:
+		case r.Kind == KindExternal && len(p.in.pins.hosts[r.Name]) > 0:
+			is := r
+			is.Assumed, is.PluginID = true, !r.AutoID
+			p.c.PutHosts = append(p.c.PutHosts, is)
+			p.c.item(KindHosts, r.Name, VerbUpdated, diffHosts(&r, &is)...)
+		default:
 			p.c.DeleteHosts = append(p.c.DeleteHosts, r.Name)
 		}
 	}
@@ -183,7 +203,9 @@ func (p *planner) planNetwork(i int, d *keyDraw, agreed *accordPlan) {
 	old, known := p.in.networks[p.spec.Networks[i].Name]
 	r := NetworkRecord{Network: cloneNetwork(p.spec.Networks[i]).Defaults()}
 	p.nets[r.Name] = &r
+	r.Pins = old.Pins
 	p.checkNetwork(i, &r, &old, agreed)
+	p.checkPinned(i, &r, &old)
 	switch sameEncap := known && old.Encap == r.Encap; {
 	case sameEncap && (r.Key == 0 || r.Key == old.Key):
 		r.Key, r.AutoKey = old.Key, old.AutoKey

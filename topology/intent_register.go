@@ -2,6 +2,7 @@ package topology
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 )
 
@@ -10,48 +11,59 @@ import (
 // with that system-id; else the host of the spec without system-id that is
 // called like it, which is tied to the system-id from then on; else a new one,
 // registered by its short lower-case host name, or by its system-id where that
-// is no name or belongs to another. An external host is never it: the error is
-// ErrConflict.
+// is no name or belongs to another. An external host of a spec is never it: the
+// error is ErrConflict. But where its tunnels begin at the endpoint of an Assumed
+// host, that is what it is: it takes that one's ID and place in all networks, and
+// is called as any host is that dials in, save where a spec names it as it was.
 func (in *Intent) PlanRegister(f HostFacts) (*Change, HostRecord, error) {
-	c := in.newChange()
+	p, r, err := in.planRegister(f)
+	if err != nil {
+		return nil, HostRecord{}, err
+	}
+	if was := in.assumedAt(EndpointOf(*r, f)); was != "" && r.Kind != KindExternal {
+		p.absorb(r, was)
+	}
+	return p.change(), *r, nil
+}
+
+func (in *Intent) planRegister(f HostFacts) (*pinner, *HostRecord, error) {
+	p := in.newPinner()
 	if why := badSystemID(f.SystemID); why != "" {
-		return nil, HostRecord{}, fmt.Errorf("external_ids:system-id %.64q %s", f.SystemID, why)
+		return nil, nil, fmt.Errorf("external_ids:system-id %.64q %s", f.SystemID, why)
 	}
 	if r, ok := in.HostBySystemID(f.SystemID); ok {
-		return c, r, nil
+		return p, p.host(r.Name), nil
 	}
 	name := shortHostname(f.Hostname)
 	for _, n := range []string{f.Hostname, name} {
-		if in.hosts[n].Kind == KindExternal {
-			return nil, HostRecord{}, notExternal(n)
+		if r := in.hosts[n]; r.Kind == KindExternal && !r.Assumed {
+			return nil, nil, notExternal(n)
 		}
 	}
 	if r, ok := in.specHost(f.Hostname, name); ok {
-		old := r
+		r := p.host(r.Name)
 		r.SystemID = f.SystemID
-		c.PutHosts = []HostRecord{r}
-		c.item(KindHosts, r.Name, VerbUpdated, diffHosts(&old, &r)...)
-		return c, r, nil
+		return p, r, nil
+	}
+	if was := in.assumedAt(EndpointOf(HostRecord{}, f)); was != "" && len(in.networksOn[was])+len(in.portsOn[was]) > 0 {
+		r := p.host(was)
+		r.Kind, r.SystemID, r.Endpoint, r.Assumed, r.Registered = KindManaged, f.SystemID, netip.Addr{}, false, true
+		return p, r, nil
 	}
 	if _, taken := in.hosts[name]; taken || badName(name) != "" {
 		name = strings.ToLower(f.SystemID)
 	}
 	if why := badName(name); why != "" {
-		return nil, HostRecord{}, fmt.Errorf("neither its host name %.64q nor its system-id %.64q can name the host: %s; name it in a spec", f.Hostname, f.SystemID, why)
+		return nil, nil, fmt.Errorf("neither its host name %.64q nor its system-id %.64q can name the host: %s; name it in a spec", f.Hostname, f.SystemID, why)
 	}
 	if other, taken := in.hosts[name]; taken && other.Kind == KindExternal {
-		return nil, HostRecord{}, notExternal(name)
+		return nil, nil, notExternal(name)
 	} else if taken {
-		return nil, HostRecord{}, fmt.Errorf("%w: host %s has system-id %s, not %s", ErrConflict, name, other.SystemID, f.SystemID)
+		return nil, nil, fmt.Errorf("%w: host %s has system-id %s, not %s", ErrConflict, name, other.SystemID, f.SystemID)
 	}
-	id := in.hostIDBound
-	for in.hostIDs[id] != "" {
-		id++
-	}
-	r := HostRecord{Host: Host{Name: name, ID: id, SystemID: f.SystemID}.Defaults(), AutoID: true, Registered: true}
-	c.PutHosts = []HostRecord{r}
-	c.item(KindHosts, name, VerbCreated)
-	return c, r, nil
+	r := &HostRecord{Host: Host{Name: name, ID: p.lowestID(name), SystemID: f.SystemID}.Defaults(), AutoID: true, Registered: true}
+	p.hosts[name] = r
+	return p, r, nil
 }
 
 // notExternal is the answer to a host that dials in by an external one's name.
@@ -64,7 +76,7 @@ func notExternal(name string) error {
 // the whole one or the short one.
 func (in *Intent) specHost(hostname, short string) (HostRecord, bool) {
 	for _, name := range []string{hostname, short} {
-		if r, ok := in.hosts[name]; ok && r.SystemID == "" {
+		if r, ok := in.hosts[name]; ok && r.SystemID == "" && r.Kind != KindExternal {
 			return r, true
 		}
 	}

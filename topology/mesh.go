@@ -25,7 +25,7 @@ type Mesh struct {
 	entries   index[factKey, *Port]         // ports entries that match Interfaces of that key
 	entriesOf index[string, *Port]          // ports entries by their network
 	entriesOn index[string, *Port]          // ports entries that name a host
-	listed    index[string, *netState]      // networks that list a host, by its name
+	listed    index[string, *netState]      // networks that list or pin a host, by its name
 	claimants index[netip.Addr, *hostState] // hosts that claim an endpoint
 
 	dirtyKeys  map[factKey]struct{}    // something that matches by it came or went
@@ -127,10 +127,10 @@ func (m *Mesh) setNetwork(n *netState, r *NetworkRecord) {
 			m.dirtyKeys[k] = struct{}{}
 		}
 	}
-	for _, h := range listedHosts(n.rec) {
+	for _, h := range n.rec.named() {
 		m.listed.remove(h, n)
 	}
-	for _, h := range listedHosts(r) {
+	for _, h := range r.named() {
 		m.listed.add(h, n)
 	}
 	if n.learning() {
@@ -169,6 +169,15 @@ func listedHosts(r *NetworkRecord) []string {
 		return nil
 	}
 	return slices.Compact(slices.Sorted(slices.Values(r.Hosts)))
+}
+
+// named returns the hosts that a network lists or pins, each once.
+func (r *NetworkRecord) named() []string {
+	listed, pinned := listedHosts(r), r.pinnedHosts()
+	if len(pinned) == 0 {
+		return listed
+	}
+	return slices.Compact(slices.Sorted(slices.Values(slices.Concat(listed, pinned))))
 }
 
 // SetHost adds a host or replaces the one of that name.

@@ -33,7 +33,7 @@ func (m *Mesh) Flush() []Update {
 		for h := range n.on {
 			w.add(n, h)
 		}
-		for _, name := range listedHosts(n.rec) {
+		for _, name := range n.rec.named() {
 			if h := m.hosts[name]; h != nil {
 				w.add(n, h)
 			}
@@ -58,7 +58,7 @@ func (m *Mesh) spread() {
 	renamed := map[*hostState]struct{}{} // with a bridge that a network names now, or no longer
 	for k := range m.dirtyKeys {
 		switch k.by {
-		case byInterface:
+		case byInterface, byPinned:
 			if h := m.hosts[k.host]; h != nil {
 				m.dirtyHosts[h] = struct{}{}
 			}
@@ -87,7 +87,7 @@ func (m *Mesh) renamed(h *hostState) bool {
 		return false
 	}
 	for i := range h.facts.Bridges {
-		if m.resolve(&h.facts.Bridges[i]) != h.class.named[i] {
+		if m.resolve(h.name, &h.facts.Bridges[i]) != h.class.named[i] {
 			return true
 		}
 	}
@@ -179,12 +179,15 @@ func (m *Mesh) setEndpoint(h *hostState, e endpoint, w work) {
 func (m *Mesh) publish(updates []Update, n *netState, hosts map[*hostState]struct{}) []Update {
 	_, viewChanged := m.dirtyNets[n]
 	fresh := make(map[*hostState]*OnHost, len(hosts))
-	listed := map[string]bool{}
+	listed, pinned := map[string]bool{}, map[string]bool{}
 	for _, name := range listedHosts(n.rec) {
 		listed[name] = true
 	}
+	for _, name := range n.rec.pinnedHosts() {
+		pinned[name] = true
+	}
 	for h := range hosts {
-		on, was := n.attach(h, listed[h.name]), n.on[h]
+		on, was := n.attach(h, listed[h.name], pinned[h.name]), n.on[h]
 		fresh[h] = on
 		if (on == nil) != (was == nil) || on != nil && !on.Self.equal(&was.Self) {
 			viewChanged = true

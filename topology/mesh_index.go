@@ -35,6 +35,7 @@ const (
 	byMAC                      // external_ids:attached-mac, as six bytes
 	byNetwork                  // external_ids:ovsmesh-network
 	byInterface                // an Interface's name, on one host only
+	byPinned                   // the name of a bridge to which a pin binds a network, on one host only
 	byXenDevice                // D.N of XenServer's vifD.N and tapD.N; only among one host's rows
 )
 
@@ -43,7 +44,7 @@ const (
 type factKey struct {
 	by   keyKind
 	text string
-	host string // byInterface only
+	host string // byInterface and byPinned only
 }
 
 func macKey(m MAC) factKey { return factKey{by: byMAC, text: string(m[:])} }
@@ -74,6 +75,9 @@ func bridgeKeys(n *NetworkRecord) map[factKey]struct{} {
 	}
 	for _, id := range n.XSNetworkUUIDs {
 		keys[factKey{by: byXSNetwork, text: id}] = struct{}{}
+	}
+	for _, b := range n.pinnedBridges() {
+		keys[factKey{by: byPinned, text: b.bridge, host: b.host}] = struct{}{}
 	}
 	return keys
 }

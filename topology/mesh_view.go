@@ -85,12 +85,12 @@ func few(problems []string) []string {
 
 // attach works out what a host is in a network, all but Net; nil if it is no
 // member.
-func (n *netState) attach(h *hostState, listed bool) *OnHost {
+func (n *netState) attach(h *hostState, listed, pinned bool) *OnHost {
 	if n.rec == nil || h.rec == nil {
 		return nil
 	}
 	j, external := h.class.joins[n], h.external()
-	if !listed && (j == nil || external) {
+	if !listed && !pinned && (j == nil || external) {
 		return nil
 	}
 	if j == nil {
@@ -105,12 +105,13 @@ func (n *netState) attach(h *hostState, listed bool) *OnHost {
 		on.Self.seeAll(j.vifs)
 		return on
 	}
-	on.Bridge = chooseBridge(n.rec, h.facts, j.vifs)
+	on.Bridge = chooseBridge(n.rec, h.name, h.facts, j.vifs)
 	if n.learning() && h.crowded(on.Bridge) {
 		on.Problems = append(on.Problems, fmt.Sprintf("bridge %s can't carry the network: another network names it too, and with profile learning NORMAL would join the two", on.Bridge))
 		on.Bridge = ""
 	}
-	on.CreateBridge = listed && n.rec.CreateBridge && on.Bridge != "" && on.Bridge == n.rec.Bridge
+	bridge, create := n.rec.pinnedBridge(h.name)
+	on.CreateBridge = on.Bridge != "" && (listed && n.rec.CreateBridge && on.Bridge == n.rec.Bridge || create && on.Bridge == bridge)
 	here := make([]joined, 0, len(j.vifs))
 	for _, v := range j.vifs {
 		if v.bridge != on.Bridge {

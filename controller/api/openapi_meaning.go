@@ -172,6 +172,7 @@ func meanings() map[string]string {
 		"HostPending.reason": "What it waits for.",
 
 		"HostStatus":               "What is known of a host now.",
+		"HostStatus.assumed":       "Only CloudStack's calls tell of it; no spec names it, and it has not dialled in.",
 		"HostStatus.address":       "Where its OVSDB connection comes from.",
 		"HostStatus.connected":     "It is connected over OVSDB.",
 		"HostStatus.endpoint":      "Source address of its tunnels.",
@@ -309,6 +310,8 @@ func meanings() map[string]string {
 		"NetworkStatus.hosts":         "The hosts in its mesh.",
 		"NetworkStatus.id":            "Its number in cookies and metadata.",
 		"NetworkStatus.inSync":        "What is wanted is on the switches of all its hosts.",
+		"NetworkStatus.pins":          "The tunnels and bridges that CloudStack's calls keep: their hosts are in its mesh for that reason.",
+		"NetworkStatus.plugin":        "CloudStack's calls made it, and no spec names it.",
 		"NetworkStatus.ports":         "VM interfaces in it.",
 		"NetworkStatus.problems":      "What can't be done, host by host.",
 		"NetworkStatus.tunnelsUp":     "Tunnel ends that are up.",
@@ -319,6 +322,12 @@ func meanings() map[string]string {
 		"Objects.keypools": "Key pools.",
 		"Objects.networks": "Networks.",
 		"Objects.ports":    "Ports.",
+
+		"Pin":        "A tunnel or bridge that a call of CloudStack's ovstunnel plugin asked for.",
+		"Pin.bridge": "The bridge of that host; absent: the one that the network names.",
+		"Pin.from":   "The host that was called.",
+		"Pin.port":   "The port of the tunnel, as it was answered.",
+		"Pin.to":     "The host to which the tunnel leads; absent: the call was for the bridge alone.",
 
 		"Port":                  "A VM's interface, where the switch's own words do not say enough.",
 		"Port.allowedAddresses": "Further addresses that it may use.",

@@ -204,6 +204,9 @@ type NetworkStatus struct {
 	TunnelsUp     int      `json:"tunnelsUp"`
 	InSync        bool     `json:"inSync"`
 	Problems      []string `json:"problems,omitempty"`
+
+	Plugin bool           `json:"plugin,omitempty"` // CloudStack's calls made it; no spec names it
+	Pins   []topology.Pin `json:"pins,omitempty"`   // what CloudStack's calls keep in it
 }
 
 // HostObject is a host with its status.
@@ -214,7 +217,8 @@ type HostObject struct {
 
 // HostStatus is what is known of a host now.
 type HostStatus struct {
-	Registered bool     `json:"registered"` // it dialled in; no spec names it
+	Registered bool     `json:"registered"`        // it dialled in; no spec names it
+	Assumed    bool     `json:"assumed,omitempty"` // only CloudStack's calls tell of it; no spec names it, and it has not dialled in
 	Connected  bool     `json:"connected"`
 	Address    string   `json:"address,omitempty"` // where its OVSDB connection comes from
 	Endpoint   string   `json:"endpoint,omitempty"`
