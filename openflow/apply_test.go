@@ -123,7 +123,7 @@ func bundleReply(m wire.Message) string {
 }
 
 func TestApplyToSwitchWithoutBundles(t *testing.T) {
-	s, port := serve(t, quick)
+	s, port := serve(t, openflow.Config{})
 	got := expect(t, s, 5)
 	p := greet(t, port, 5)
 	sess := await(t, got, "session")
@@ -156,7 +156,7 @@ func TestApplyUnconfirmed(t *testing.T) {
 		{"cut before the commit is answered", 2, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s, port := serve(t, quick)
+			s, port := serve(t, openflow.Config{})
 			got := expect(t, s, 5)
 			p := greet(t, port, 5)
 			sess := await(t, got, "session")

@@ -344,7 +344,7 @@ func TestWatchPaused(t *testing.T) {
 // TestWatchRefused: a switch without a flow monitor says so, and all else goes
 // on.
 func TestWatchRefused(t *testing.T) {
-	s, port := serve(t, quick)
+	s, port := serve(t, openflow.Config{})
 	got := expect(t, s, 5)
 	p := greet(t, port, 5)
 	sess := await(t, got, "session")
@@ -365,7 +365,7 @@ func TestWatchRefused(t *testing.T) {
 // TestWatchUnanswered: a switch that says nothing is no switch that has refused;
 // it may be asked again, under another number.
 func TestWatchUnanswered(t *testing.T) {
-	s, port := serve(t, quick)
+	s, port := serve(t, openflow.Config{})
 	got := expect(t, s, 5)
 	p := greet(t, port, 5)
 	sess := await(t, got, "session")
@@ -399,7 +399,7 @@ const (
 // once it is watched ends the session.
 func TestWatchHostile(t *testing.T) {
 	begin := func(t *testing.T) (*peer, *openflow.Session) {
-		s, port := serve(t, quick)
+		s, port := serve(t, openflow.Config{})
 		got := expect(t, s, 5)
 		p := greet(t, port, 5)
 		return p, await(t, got, "session")

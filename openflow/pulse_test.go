@@ -10,11 +10,11 @@ import (
 // The pulse of a live switch is its round trip; of a frozen one it is since when
 // it owes an answer, however often it is asked again.
 func TestPulse(t *testing.T) {
-	sw, _, sess := connect(t, openflow.Config{EchoInterval: 100 * time.Millisecond, SilenceTimeout: 4 * time.Second})
+	sw, _, sess := connect(t, openflow.Config{EchoInterval: 100 * time.Millisecond, SilenceTimeout: patience})
 	wait := func(what string, ok func(roundTrip, silent, overdue time.Duration) bool) {
 		t.Helper()
 		for begin := time.Now(); !ok(sess.Pulse()); time.Sleep(5 * time.Millisecond) {
-			if time.Since(begin) > 3500*time.Millisecond {
+			if time.Since(begin) > patience/2 {
 				r, q, o := sess.Pulse()
 				t.Fatalf("%s: round trip %v, silent %v, overdue %v", what, r, q, o)
 			}

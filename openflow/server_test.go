@@ -11,9 +11,7 @@ import (
 )
 
 func TestParkedSessionIsDelivered(t *testing.T) {
-	cfg := quick
-	cfg.ParkTimeout = 10 * time.Second
-	s, port := serve(t, cfg)
+	s, port := serve(t, openflow.Config{ParkTimeout: patience})
 	p := greet(t, port, 5)
 	p.send(wire.TypeEchoRequest, 9, "hi")
 	if m := p.read(wire.TypeEchoReply); string(m.Body) != "hi" || m.XID != 9 {
@@ -43,13 +41,13 @@ func TestParkedSessionIsDelivered(t *testing.T) {
 }
 
 func TestCancelledExpectation(t *testing.T) {
-	s, port := serve(t, quick)
+	s, port := serve(t, unhurried())
 	s.Expect(5, loopback, func(*openflow.Session) { t.Error("delivered after cancel") })()
-	greet(t, port, 5).closed(5 * time.Second)
+	greet(t, port, 5).closed()
 }
 
 func TestLaterExpectationGetsLiveSession(t *testing.T) {
-	s, port := serve(t, quick)
+	s, port := serve(t, openflow.Config{})
 	first := expect(t, s, 5)
 	p := greet(t, port, 5)
 	sess := await(t, first, "session")
@@ -64,12 +62,12 @@ func TestLaterExpectationGetsLiveSession(t *testing.T) {
 
 func TestSecondConnection(t *testing.T) {
 	t.Run("first lives", func(t *testing.T) {
-		s, port := serve(t, quick)
+		s, port := serve(t, openflow.Config{ProbeTimeout: patience})
 		got := expect(t, s, 5)
 		first := greet(t, port, 5)
 		sess := await(t, got, "session")
 		go first.answerEchoes()
-		greet(t, port, 5).closed(5 * time.Second)
+		greet(t, port, 5).closed()
 		if err := sess.Err(); err != nil {
 			t.Errorf("the live session was ended: %v", err)
 		}
@@ -79,9 +77,7 @@ func TestSecondConnection(t *testing.T) {
 		sess.Close()
 	})
 	t.Run("first is silent", func(t *testing.T) {
-		cfg := quick
-		cfg.SilenceTimeout = time.Minute
-		s, port := serve(t, cfg)
+		s, port := serve(t, openflow.Config{ProbeTimeout: quick.ProbeTimeout, SilenceTimeout: patience})
 		got := expect(t, s, 5)
 		greet(t, port, 5)
 		old := await(t, got, "session")
@@ -96,10 +92,7 @@ func TestSecondConnection(t *testing.T) {
 }
 
 func TestLimits(t *testing.T) {
-	cfg := quick
-	cfg.HandshakeTimeout = 10 * time.Second
-	cfg.MaxUnidentifiedPerHost = 3
-	s, port := serve(t, cfg)
+	s, port := serve(t, openflow.Config{HandshakeTimeout: 2 * patience, MaxUnidentifiedPerHost: 3})
 	got := expect(t, s, 5)
 	identified := greet(t, port, 5)
 	sess := await(t, got, "session") // does not count any more
@@ -108,14 +101,14 @@ func TestLimits(t *testing.T) {
 	for _, p := range held {
 		p.read(wire.TypeHello)
 	}
-	if b := dial(t, port).closed(2 * time.Second); len(b) > 0 {
+	if b := dial(t, port).closed(); len(b) > 0 {
 		t.Errorf("a fourth connection was greeted: %x", b)
 	}
 	if n := s.Counters().RefusedLimit.Load(); n != 1 {
 		t.Errorf("%d counted, want 1", n)
 	}
 	held[0].conn.Close()
-	for deadline := time.Now().Add(5 * time.Second); ; {
+	for deadline := time.Now().Add(patience); ; {
 		p := dial(t, port)
 		p.conn.SetReadDeadline(time.Now().Add(time.Second))
 		if _, err := wire.ReadMessage(p.conn); err == nil {
@@ -129,7 +122,7 @@ func TestLimits(t *testing.T) {
 }
 
 func TestPortChangesCoalesce(t *testing.T) {
-	s, port := serve(t, quick)
+	s, port := serve(t, openflow.Config{})
 	got := expect(t, s, 5)
 	p := greet(t, port, 5)
 	sess := await(t, got, "session")

@@ -58,8 +58,8 @@ func await[T any](t *testing.T, c <-chan T, what string) T {
 	select {
 	case v := <-c:
 		return v
-	case <-time.After(15 * time.Second):
-		t.Fatalf("%s: nothing within 15 s", what)
+	case <-time.After(patience):
+		t.Fatalf("%s: nothing within %v", what, patience)
 		panic("unreachable")
 	}
 }
@@ -94,7 +94,7 @@ func connect(t *testing.T, cfg openflow.Config) (*ovstest.Switch, *openflow.Serv
 // patient returns a context that ends where nobody would wait any longer, on a
 // machine that is busy with other things as well.
 func patient(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	return ctx
 }

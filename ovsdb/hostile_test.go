@@ -81,13 +81,15 @@ func (p *peer) isOld() {
 	p.say(`{"id":%s,"result":null,"error":"unknown method"}`, id)
 }
 
-// hungUp fails the test unless the other side closes within d.
-func (p *peer) hungUp(d time.Duration) {
+// hungUp fails the test unless the other side closes, in half of the time of
+// whatever else might make it do so.
+func (p *peer) hungUp() {
 	p.t.Helper()
-	p.SetReadDeadline(time.Now().Add(d))
+	const most = patience / 2
+	p.SetReadDeadline(time.Now().Add(most))
 	_, err := io.Copy(io.Discard, p.Conn)
 	if err != nil && os.IsTimeout(err) {
-		p.t.Errorf("still connected after %v", d)
+		p.t.Errorf("still connected after %v", most)
 	}
 }
 
@@ -119,10 +121,20 @@ func (p *peer) settle() {
 	p.answer(`{"locked":true}`)
 }
 
+// brief has timeouts that a test can wait for.
 func brief() ovsdb.Config {
 	return ovsdb.Config{
 		MaxMessage: 1 << 20, SetupTimeout: 2 * time.Second, CallTimeout: time.Second, MessageTimeout: time.Second,
 		EchoAfter: 200 * time.Millisecond, SilentAfter: time.Second,
+	}
+}
+
+// calm has none that a busy machine could make expire: what ends a session is what
+// was said in it.
+func calm() ovsdb.Config {
+	return ovsdb.Config{
+		MaxMessage: 1 << 20, SetupTimeout: patience, CallTimeout: patience, MessageTimeout: patience,
+		EchoAfter: 200 * time.Millisecond, SilentAfter: patience,
 	}
 }
 
@@ -167,7 +179,7 @@ func TestHostileGreeting(t *testing.T) {
 			p := dialPeer(t, m)
 			p.asked()
 			p.say("%s", words)
-			p.hungUp(6 * time.Second)
+			p.hungUp()
 		})
 	}
 }
@@ -205,12 +217,12 @@ func TestHostileDump(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			m := startManager(t, brief())
+			m := startManager(t, calm())
 			p := dialPeer(t, m)
 			p.answer(schemaText())
 			p.isOld()
 			p.answer(dump)
-			p.hungUp(6 * time.Second)
+			p.hungUp()
 			select {
 			case <-m.sessions:
 				t.Error("it became a session")
@@ -262,13 +274,17 @@ func TestHostileSession(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			m := startManager(t, brief())
+			cfg := calm()
+			if c.name == "slow" {
+				cfg.MessageTimeout = time.Second
+			}
+			m := startManager(t, cfg)
 			p := dialPeer(t, m)
 			p.settle()
 			s := m.next(t)
 			p.say("%s", c.words)
 			if !c.survives {
-				p.hungUp(6 * time.Second)
+				p.hungUp()
 				return
 			}
 			// Alive: it answers an echo of ours, and takes an update.
@@ -278,7 +294,7 @@ func TestHostileSession(t *testing.T) {
 					ID     json.RawMessage
 					Result json.RawMessage
 				}
-				p.SetReadDeadline(time.Now().Add(5 * time.Second))
+				p.SetReadDeadline(time.Now().Add(patience))
 				if err := p.dec.Decode(&reply); err != nil {
 					t.Fatalf("no echo: %v (session: %v)", err, s.Err())
 				}
@@ -318,7 +334,7 @@ func TestHostileResults(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			m := startManager(t, brief())
+			m := startManager(t, calm())
 			p := dialPeer(t, m)
 			p.settle()
 			s := m.next(t)
@@ -337,19 +353,21 @@ func TestHostileResults(t *testing.T) {
 			if err := <-failed; err == nil {
 				t.Error("it passes for a result")
 			}
-			p.hungUp(6 * time.Second)
+			p.hungUp()
 		})
 	}
 }
 
 // A host that sends and never reads costs no memory and no goroutine for long.
 func TestFloodOfEchoes(t *testing.T) {
-	m := startManager(t, brief())
+	cfg := brief()
+	cfg.SetupTimeout = patience
+	m := startManager(t, cfg)
 	p := dialPeer(t, m)
 	p.settle()
 	s := m.next(t)
 	flood := strings.Repeat(`{"id":"`+strings.Repeat("x", 8000)+`","method":"echo","params":[]}`, 16)
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(patience)
 	for time.Now().Before(deadline) {
 		p.SetWriteDeadline(time.Now().Add(5 * time.Second))
 		if _, err := io.WriteString(p.Conn, flood); err != nil {
@@ -365,7 +383,7 @@ func TestFloodOfEchoes(t *testing.T) {
 
 // A stream of updates that nobody takes is kept once a row.
 func TestPendingIsBounded(t *testing.T) {
-	m := startManager(t, brief())
+	m := startManager(t, calm())
 	p := dialPeer(t, m)
 	p.settle()
 	s := m.next(t)
@@ -384,7 +402,7 @@ func TestPendingIsBounded(t *testing.T) {
 }
 
 func TestTooManyRows(t *testing.T) {
-	cfg := brief()
+	cfg := calm()
 	cfg.MaxPending = 100
 	m := startManager(t, cfg)
 	p := dialPeer(t, m)
@@ -393,26 +411,26 @@ func TestTooManyRows(t *testing.T) {
 	for i := range 200 {
 		p.say(`{"id":null,"method":"update","params":["ovsmesh",{"Bridge":{"00000000-0000-4000-8000-%012d":{"new":{}}}}]}`, i)
 	}
-	p.hungUp(5 * time.Second)
+	p.hungUp()
 	<-s.Done()
 }
 
 func TestCapOnConnections(t *testing.T) {
-	cfg := brief()
+	cfg := calm()
 	cfg.MaxConns = 2
 	m := startManager(t, cfg)
 	first, second := dialPeer(t, m), dialPeer(t, m)
 	first.asked()
 	second.asked()
 	third := dialPeer(t, m)
-	third.hungUp(500 * time.Millisecond)
+	third.hungUp()
 	if got := m.server.Stats(); got.Refused != 1 || got.Accepted != 2 {
 		t.Errorf("counted %+v", got)
 	}
 	second.Close()
-	for limit := time.Now().Add(5 * time.Second); ; {
+	for limit := time.Now().Add(patience); ; {
 		p := dialPeer(t, m)
-		p.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
+		p.SetReadDeadline(time.Now().Add(time.Second))
 		if _, err := p.Read(make([]byte, 1)); err == nil {
 			return
 		}

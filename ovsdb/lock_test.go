@@ -49,7 +49,7 @@ func (p *peer) params() []map[string]any {
 // Whatever can write begins with an assert of the lock; what can't sends nothing
 // but selects. Without the lock nothing is sent.
 func TestEveryTransactionAssertsTheLock(t *testing.T) {
-	m := startManager(t, brief())
+	m := startManager(t, calm())
 	p := dialPeer(t, m)
 	p.settle()
 	s := m.next(t)
@@ -84,7 +84,7 @@ func TestEveryTransactionAssertsTheLock(t *testing.T) {
 	}
 
 	p.say(`{"id":null,"method":"stolen","params":["ovsmesh"]}`)
-	for deadline := time.Now().Add(10 * time.Second); s.Lock() != ovsdb.LockLost; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(patience); s.Lock() != ovsdb.LockLost; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the lock is not lost")
 		}

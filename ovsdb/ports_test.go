@@ -15,7 +15,7 @@ const (
 
 // portsPeer is a host whose bridge has ports A and B, past the set-up.
 func portsPeer(t *testing.T) (*manager, *peer) {
-	m := startManager(t, brief())
+	m := startManager(t, calm())
 	p := dialPeer(t, m)
 	p.answer(schemaText())
 	p.answer(`{"Bridge":{"` + bridgeUUID + `":{"initial":{"ports":["set",[["uuid","` + portA + `"],["uuid","` + portB + `"]]]}}}}`)
@@ -37,7 +37,7 @@ func TestPortsComeApart(t *testing.T) {
 	}
 	take := func(want string) {
 		t.Helper()
-		for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 			if _, err := db.Apply(s.Take()); err != nil {
 				t.Fatal(err)
 			}
@@ -93,7 +93,7 @@ func TestHostileUpdate2(t *testing.T) {
 			if name == "no params" {
 				return // says nothing, and breaks nothing
 			}
-			p.hungUp(6 * time.Second)
+			p.hungUp()
 			<-s.Done()
 		})
 	}

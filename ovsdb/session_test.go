@@ -79,7 +79,7 @@ func until(t *testing.T, s *ovsdb.Session, db *schema.DB, what string, ok func()
 		case <-s.Done():
 			t.Fatalf("%s: session ended: %v", what, s.Err())
 		case <-limit:
-			t.Fatalf("%s: not so after 20 s", what)
+			t.Fatalf("%s: not so after %v", what, patience)
 		}
 	}
 }
@@ -286,7 +286,7 @@ func TestOVSDBRestarts(t *testing.T) {
 	sw.RestartOVSDB()
 	select {
 	case <-s.Done():
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("the session outlives its server")
 	}
 	again := m.next(t)
@@ -297,13 +297,14 @@ func TestOVSDBRestarts(t *testing.T) {
 
 func TestFrozenHostIsLetGo(t *testing.T) {
 	sw := ovstest.StartSwitch(t)
-	m := startManager(t, ovsdb.Config{EchoAfter: 100 * time.Millisecond, SilentAfter: 500 * time.Millisecond})
+	const silent = 2 * time.Second
+	m := startManager(t, ovsdb.Config{EchoAfter: 100 * time.Millisecond, SilentAfter: silent, CallTimeout: 2 * patience})
 	sw.SetManager(m.target)
 	s := m.next(t)
 	select { // echoes keep a live one
 	case <-s.Done():
 		t.Fatalf("a live host was let go: %v", s.Err())
-	case <-time.After(1500 * time.Millisecond):
+	case <-time.After(3 * silent / 2):
 	}
 	pid, _ := sw.Pids()
 	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
@@ -312,7 +313,7 @@ func TestFrozenHostIsLetGo(t *testing.T) {
 	defer syscall.Kill(pid, syscall.SIGCONT)
 	start := time.Now()
 	_, err := s.TransactLocked(t.Context(), touch("x"))
-	if err == nil || time.Since(start) > 3*time.Second {
+	if err == nil || time.Since(start) > patience { // before the call's own time is up
 		t.Errorf("a transaction with a frozen host: %v after %v", err, time.Since(start))
 	}
 	<-s.Done()

@@ -64,7 +64,7 @@ func TestStatisticsOfAnyKind(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			m := startManager(t, brief())
+			m := startManager(t, calm())
 			p := dialPeer(t, m)
 			p.settle()
 			s := m.next(t)
@@ -96,13 +96,13 @@ func TestStatisticsOfAnyKind(t *testing.T) {
 // owes an answer, however often it is asked again.
 func TestPulse(t *testing.T) {
 	sw := ovstest.StartSwitch(t)
-	m := startManager(t, ovsdb.Config{EchoAfter: 100 * time.Millisecond, SilentAfter: 3 * time.Second})
+	m := startManager(t, ovsdb.Config{EchoAfter: 100 * time.Millisecond, SilentAfter: patience})
 	sw.SetManager(m.target)
 	s := m.next(t)
 	wait := func(what string, ok func(roundTrip, silent, overdue time.Duration) bool) {
 		t.Helper()
 		for begin := time.Now(); !ok(s.Pulse()); time.Sleep(5 * time.Millisecond) {
-			if time.Since(begin) > 5*time.Second {
+			if time.Since(begin) > patience/2 {
 				r, q, o := s.Pulse()
 				t.Fatalf("%s: round trip %v, silent %v, overdue %v", what, r, q, o)
 			}
