@@ -41,10 +41,15 @@ type Capture struct {
 	file *os.File
 	done chan struct{}
 
-	mu     sync.Mutex
-	frames []Frame
-	err    error
+	mu      sync.Mutex
+	frames  []Frame
+	read    int // frames, those that were not kept included
+	stopped bool
+	err     error
 }
+
+// lastFrames is how long Stop waits for the frames that are still in the socket.
+const lastFrames = 10 * time.Second
 
 // StartCapture begins to record at the VM's eth0. No frame that arrives after
 // it returned is missed; if any had to be dropped, Stop says so.
@@ -74,7 +79,7 @@ func startCapture(at end) (*Capture, error) {
 		return nil, errors.Join(fmt.Errorf("capture at %s: %w", at, err), unix.Close(fd))
 	}
 	c := &Capture{file: os.NewFile(uintptr(fd), "capture at "+at.String()), done: make(chan struct{})}
-	go c.read()
+	go c.receive()
 	return c, nil
 }
 
@@ -108,8 +113,8 @@ func bigEndian(v uint16) uint16 {
 	return binary.NativeEndian.Uint16(binary.BigEndian.AppendUint16(nil, v))
 }
 
-// read receives until the socket is closed.
-func (c *Capture) read() {
+// receive reads until the socket is closed.
+func (c *Capture) receive() {
 	defer close(c.done)
 	conn, err := c.file.SyscallConn()
 	if err != nil {
@@ -165,6 +170,7 @@ func withTag(frame, oob []byte) []byte {
 func (c *Capture) add(f Frame) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.read++
 	if len(c.frames) == maxCaptured {
 		c.err = fmt.Errorf("capture holds %d frames, and more came", maxCaptured)
 		return
@@ -197,10 +203,11 @@ func (c *Capture) Frames() []Frame {
 	return c.frames[:len(c.frames):len(c.frames)]
 }
 
-// Stop ends the capture. Frames and Count work on. The error says that frames
-// were lost, so that a count may be too low. It is idempotent.
+// Stop ends the capture: it has all frames that were there before, however busy the
+// machine is. Frames and Count work on. The error says that frames were lost, so
+// that a count may be too low. It is idempotent.
 func (c *Capture) Stop() error {
-	c.countDrops()
+	c.finish()
 	if err := c.file.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
 		return err
 	}
@@ -210,22 +217,43 @@ func (c *Capture) Stop() error {
 	return c.err
 }
 
-// countDrops turns the kernel's count of frames that found no room into an
-// error.
-func (c *Capture) countDrops() {
+// finish waits until all frames have been read that the socket has got so far, and
+// turns the kernel's count of those that found no room into an error.
+func (c *Capture) finish() {
+	c.mu.Lock()
+	stopped := c.stopped
+	c.stopped = true
+	c.mu.Unlock()
 	conn, err := c.file.SyscallConn()
-	if err != nil {
+	if stopped || err != nil {
 		return
 	}
-	// The error of Control is that the file is closed: stopped already.
-	_ = conn.Control(func(fd uintptr) {
-		stats, err := unix.GetsockoptTpacketStats(int(fd), unix.SOL_PACKET, unix.PACKET_STATISTICS)
-		if err == nil && stats.Drops > 0 {
-			c.fail(fmt.Errorf("capture lost %d frames", stats.Drops))
-		} else if err != nil {
-			c.fail(err)
-		}
+	var stats *unix.TpacketStats // since the socket was opened, as nobody has asked before
+	var statsErr error
+	err = conn.Control(func(fd uintptr) {
+		stats, statsErr = unix.GetsockoptTpacketStats(int(fd), unix.SOL_PACKET, unix.PACKET_STATISTICS)
 	})
+	if err = errors.Join(err, statsErr); err != nil {
+		c.fail(err)
+		return
+	}
+	if stats.Drops > 0 {
+		c.fail(fmt.Errorf("capture lost %d frames", stats.Drops))
+	}
+	kept := int(stats.Packets - stats.Drops)
+	for begin := time.Now(); c.taken() < kept; time.Sleep(time.Millisecond) {
+		if time.Since(begin) > lastFrames {
+			c.fail(fmt.Errorf("capture read %d frames of %d", c.taken(), kept))
+			return
+		}
+	}
+}
+
+// taken returns how many frames have been read.
+func (c *Capture) taken() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.read
 }
 
 // SendFrame sends a raw Ethernet frame from the VM's eth0, destination address

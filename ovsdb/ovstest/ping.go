@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"regexp"
 	"strconv"
+	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -55,18 +57,41 @@ type Pinger struct {
 	cmd      *exec.Cmd
 	name     string
 	interval time.Duration
-	out      bytes.Buffer
+	out      output
 }
 
-// onTheirWay is how old a request may be when a ping is stopped that counts as
-// one that is not answered yet.
-const onTheirWay = 100 * time.Millisecond
+// output is what a process has written so far.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(b)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+const (
+	// onTheirWay is how old a request may be when a ping ends that counts as one
+	// that is not answered yet, where no later one is.
+	onTheirWay = 100 * time.Millisecond
+	// lastWait is how long Stop waits for the answer to a request that was sent
+	// after it was called.
+	lastWait = 3 * time.Second
+)
 
 // StartPing starts ping(8), with a request every interval until Stop, or until
 // ctx ends. Further arguments go to ping.
 func (vm *VM) StartPing(ctx context.Context, to netip.Addr, interval time.Duration, args ...string) (*Pinger, error) {
 	seconds := strconv.FormatFloat(interval.Seconds(), 'f', 3, 64)
-	argv := append([]string{"-n", "-W", "1", "-i", seconds}, args...)
+	argv := append([]string{"-n", "-D", "-W", "1", "-i", seconds}, args...)
 	p := &Pinger{
 		cmd:  exec.CommandContext(ctx, "ping", append(argv, to.String())...),
 		name: fmt.Sprintf("ping %v from VM %s", to, vm.Name), interval: interval,
@@ -79,9 +104,18 @@ func (vm *VM) StartPing(ctx context.Context, to netip.Addr, interval time.Durati
 	return p, nil
 }
 
-// Stop ends the ping and returns its counts. Requests of the last tenth of a
-// second that have no reply yet count as not sent.
+// Stop ends the ping once a request that it sends from now on is answered, however
+// long answers take on a busy machine, and returns its counts: those of all that it
+// had sent before. Where no such answer comes for three seconds, requests of the
+// last tenth of a second that have no reply count as not sent.
 func (p *Pinger) Stop() (PingResult, error) {
+	begin := time.Now()
+	answered := false
+	for !answered && time.Since(begin) < lastWait {
+		if answered = answeredSince(p.out.String(), begin); !answered {
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
 	if err := p.cmd.Process.Signal(syscall.SIGINT); err != nil {
 		return PingResult{}, errors.Join(fmt.Errorf("%s: %w", p.name, err), p.cmd.Wait())
 	}
@@ -89,7 +123,11 @@ func (p *Pinger) Stop() (PingResult, error) {
 	if err != nil || p.interval <= 0 {
 		return r, err
 	}
-	r.Sent -= min(r.Sent-lastReply(p.out.String()), int(onTheirWay/p.interval))
+	open := r.Sent - lastReply(p.out.String())
+	if !answered {
+		open = min(open, int(onTheirWay/p.interval))
+	}
+	r.Sent -= open
 	return r, nil
 }
 
@@ -108,7 +146,24 @@ var (
 	pingCounts     = regexp.MustCompile(`(\d+) packets transmitted, (\d+) received`)
 	pingDuplicates = regexp.MustCompile(`\+(\d+) duplicates`)
 	pingReply      = regexp.MustCompile(`bytes from .* icmp_seq=(\d+) `)
+	pingTimes      = regexp.MustCompile(`^\[(\d+\.\d+)\] .* time=([\d.]+) ms`)
 )
+
+// answeredSince reports whether the last reply is to a request that was sent after
+// a moment: when it came, in seconds since 1970, less its round trip.
+func answeredSince(out string, moment time.Time) bool {
+	lines := strings.Split(out, "\n") // of which the last may be cut off
+	for i := len(lines) - 2; i >= 0; i-- {
+		m := pingTimes.FindStringSubmatch(lines[i])
+		if m == nil {
+			continue
+		}
+		came, err1 := strconv.ParseFloat(m[1], 64)
+		took, err2 := strconv.ParseFloat(m[2], 64)
+		return err1 == nil && err2 == nil && came-took/1000 > float64(moment.UnixMicro())/1e6
+	}
+	return false
+}
 
 // lastReply returns the number of the last request that was answered, counted
 // from 1 without end; 0 if none was.

@@ -1,6 +1,9 @@
 package ovstest
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 func TestParsePing(t *testing.T) {
 	for _, tt := range []struct {
@@ -38,6 +41,26 @@ func TestLastReply(t *testing.T) {
 	} {
 		if got := lastReply(tt.out); got != tt.want {
 			t.Errorf("%q = %d, want %d", tt.out, got, tt.want)
+		}
+	}
+}
+
+func TestAnsweredSince(t *testing.T) {
+	for _, tt := range []struct {
+		out  string
+		want bool
+	}{
+		{"", false},
+		{"PING 10.1.1.2 (10.1.1.2) 56(84) bytes of data.\n", false},
+		{"[1700000000.499999] 64 bytes from x: icmp_seq=1 ttl=64 time=0.1 ms\n", false}, // came before
+		{"[1700000000.600000] 64 bytes from x: icmp_seq=1 ttl=64 time=150 ms\n", false}, // sent before
+		{"[1700000000.600000] 64 bytes from x: icmp_seq=1 ttl=64 time=50.5 ms\n", true},
+		{"[1700000000.600000] 64 bytes from x: icmp_seq=1 ttl=64 time=50.5 ms", false}, // not all of the line
+		{"[1700000000.400000] 64 bytes from x: icmp_seq=1 ttl=64 time=1 ms\n[1700000000.600000] 64 bytes from x: icmp_seq=2 ttl=64 time=1 ms\n[170", true},
+		{"[1700000000.600000] 64 bytes from x: icmp_seq=1 ttl=64 time=1 ms\nping: sendmsg: Network is unreachable\n", true},
+	} {
+		if got := answeredSince(tt.out, time.UnixMilli(1_700_000_000_500)); got != tt.want {
+			t.Errorf("%q = %t, want %t", tt.out, got, tt.want)
 		}
 	}
 }
