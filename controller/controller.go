@@ -45,6 +45,7 @@ type Config struct {
 	Advertise    string         // controller target for bridges, tcp:IP:PORT; "": the address that each host reached us on, with the first OpenFlow port
 	AutoRegister bool           // whether a host that no spec names may join
 	SweepEvery   time.Duration  // how often every switch is read back and put right; 0: 50 s
+	Patience     time.Duration  // how long a call of the ovstunnel plugin waits for its host; 0: 20 s
 	Version      string
 
 	compilers compilers
@@ -69,6 +70,7 @@ type Controller struct {
 
 	auditing  chan struct{} // a place for each host that is looked at, see auditors
 	verifying chan struct{} // a place for each request that reads switches, see verifiers
+	calls     callers       // of the ovstunnel plugin
 }
 
 // sweepEvery is how often switches are read back: what is polled is to be right

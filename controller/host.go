@@ -79,6 +79,7 @@ type host struct {
 	gate       gate
 	rows       rowDrift
 	did        *deeds // since a repair began; nil: nobody asks
+	awaited    []*awaited
 }
 
 // attachment is a host's OVSDB session and the copy of its database, lent to
@@ -209,6 +210,7 @@ func (h *host) run(ctx context.Context) {
 		case <-timer.C:
 		}
 		h.reconcile(ctx)
+		h.lookAwaited(ctx)
 		if h.leaver && h.finishLeaving(ctx) {
 			return
 		}

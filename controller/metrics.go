@@ -24,6 +24,7 @@ type metrics struct {
 	driftRepaired     prometheus.Counter
 	driftLeft         prometheus.Counter
 	contested         prometheus.Gauge
+	tunnelCalls       tunnelMetrics
 	writerMetrics
 }
 
@@ -45,6 +46,7 @@ func newMetrics(c *Controller) *metrics {
 	}
 	m.writerMetrics.register(m.registry)
 	m.driftCounters(c.switches.Counters())
+	m.tunnelCalls = newTunnelMetrics(m.registry, c.calls.waiting)
 	m.registry.MustRegister(m.reconcile, m.transactions, m.transactionErrors, m.flowMods, m.bundleErrors, m.refused, &gauges{c: c}, &storeGauges{c.hub},
 		collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(collectors.GoRuntimeMetricsRule{Matcher: regexp.MustCompile(`^/gc/heap/live:bytes$`)})),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
