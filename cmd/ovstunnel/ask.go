@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"ovsmesh/controller/api"
-	"ovsmesh/controller/redact"
 )
 
 // Bounds of an answer, in bytes.
@@ -61,7 +60,7 @@ func explain(ctx context.Context, cfg *config, err error) *failure {
 	case ctx.Err() != nil:
 		class, text = interruptedError, "ended by a signal before the controller answered"
 	}
-	return &failure{class, oneLine(redact.New(cfg.Token).Text(text))}
+	return &failure{class, oneLine(cfg.hide(text))}
 }
 
 func statusText(e *api.StatusError) string {

@@ -112,6 +112,23 @@ func loadConfig(named string, env func(string) (string, bool)) (*config, error) 
 	return c, nil
 }
 
+// hide takes the secrets of the configuration out of text: what a controller
+// says, and with it what CloudStack's logs keep, must not hold them.
+func (c *config) hide(text string) string {
+	const removed = "[removed]"
+	if len(c.Token) >= shortestSecret {
+		text = strings.ReplaceAll(text, c.Token, removed)
+	}
+	if u, err := url.Parse(c.Server); err == nil && u.User != nil {
+		text = strings.ReplaceAll(text, u.User.String(), removed)
+	}
+	return text
+}
+
+// shortestSecret is how long a token must be, in bytes, to be hidden: a shorter
+// one would be found everywhere, and no server takes it.
+const shortestSecret = 6
+
 func defaultFile(file string) string {
 	if file == "" {
 		return defaultConfigFile

@@ -6,8 +6,6 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
-
-	"ovsmesh/controller/redact"
 )
 
 // The plugin's own logs.
@@ -65,11 +63,7 @@ func line(cfg *config, o outcome, started, ended time.Time) string {
 	if what == "" {
 		what = "a call that can't be read"
 	}
-	text = fmt.Sprintf("%s: %s", what, text)
-	if cfg.Token != "" {
-		text = redact.New(cfg.Token).Text(text)
-	}
-	text = oneLine(text)
+	text = oneLine(cfg.hide(what + ": " + text))
 	if len(text) > maxLine {
 		text = text[:maxLine] + "…"
 	}
