@@ -31,7 +31,7 @@ func TestChaos(t *testing.T) {
 		t.Error("no fault was made")
 	}
 	for i, r := range rep.Results {
-		if !r.Met && !r.Slow {
+		if r.Wrong {
 			t.Errorf("step %d, %s: %s", i+1, r.Fault.Name, r.Why)
 		}
 	}

@@ -23,7 +23,8 @@ type Result struct {
 	FlowsWritten int
 	Took         time.Duration // until right again
 	Met          bool          // all targets
-	Slow         bool          // a target of time was missed
+	Slow         bool          // the target of time was missed
+	Wrong        bool          // another target was: what was lost or written
 	Why          string        // a target was missed, or what went wrong
 	Loss         Loss          // by pairs
 }
@@ -178,6 +179,7 @@ func (r *Result) judge() {
 		{l.Flows, r.FlowsWritten, "flow-mods"},
 	} {
 		if c.limit != Any && c.got > c.limit {
+			r.Wrong = true
 			why = append(why, fmt.Sprintf("%d %s", c.got, c.what))
 		}
 	}

@@ -113,23 +113,49 @@ func StartCrowd(ctx context.Context, hosts int, opts Options) (_ *Crowd, err err
 	return c, nil
 }
 
-// newServer makes the server, on ports that are free.
+// newServer makes the server, at an address of its own.
 func (c *Crowd) newServer(binary string) error {
-	var ports [3]int
-	for i := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return err
-		}
-		defer l.Close()
-		ports[i] = l.Addr().(*net.TCPAddr).Port
+	const ovsdb, openflow, apiPort = 6640, 6653, 8640
+	address, err := freeLoopback(ovsdb, openflow, apiPort)
+	if err != nil {
+		return err
 	}
 	c.Server = &Server{
-		Binary: binary, dir: c.dir, address: "127.0.0.1",
-		ovsdb: ports[0], openflow: ports[1], api: net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[2])),
+		Binary: binary, dir: c.dir, address: address,
+		ovsdb: ovsdb, openflow: openflow, api: net.JoinHostPort(address, strconv.Itoa(apiPort)),
 		http: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: requestLimit},
 	}
 	c.Server.Client = &api.Client{BaseURL: "http://" + c.Server.api, HTTP: c.Server.http}
+	return nil
+}
+
+// freeLoopback returns an address of 127.99.0.0/16 at which nobody listens on
+// these ports. They must be none that the kernel gives out to who dials: while the
+// server is away, such a port is soon taken by another connection, or by a switch
+// that dials it and so meets itself.
+func freeLoopback(ports ...int) (string, error) {
+	var err error
+	for n := range 1 << 16 {
+		n += os.Getpid() // others begin elsewhere
+		address := netip.AddrFrom4([4]byte{127, 99, byte(n >> 8), byte(n)})
+		if err = free(address, ports); err == nil {
+			return address.String(), nil
+		}
+	}
+	return "", fmt.Errorf("no address of 127.99.0.0/16 is free: %w", err)
+}
+
+// free reports why one of the ports is not.
+func free(address netip.Addr, ports []int) error {
+	for _, p := range ports {
+		l, err := net.Listen("tcp", netip.AddrPortFrom(address, uint16(p)).String())
+		if err != nil {
+			return err
+		}
+		if err := l.Close(); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -258,7 +284,7 @@ func (c *Crowd) Cut(ctx context.Context) (StormResult, error) {
 		var cut int
 		for _, s := range list {
 			port := int(s.ID.SourcePort)
-			if s.State != established || port != c.Server.ovsdb && port != c.Server.openflow {
+			if s.State != established || s.ID.Source.String() != c.Server.address || port != c.Server.ovsdb && port != c.Server.openflow {
 				continue
 			}
 			local, remote := &net.TCPAddr{IP: s.ID.Source, Port: port}, &net.TCPAddr{IP: s.ID.Destination, Port: int(s.ID.DestinationPort)}

@@ -22,7 +22,7 @@ func TestTrafficSees(t *testing.T) {
 		return traffic.Stop()
 	}
 	calm := run(nil, func() { time.Sleep(2 * time.Second) })
-	if calm.Sent < 1500 || calm.Lost != 0 || calm.Duplicates != 0 || calm.Strays != 0 || len(calm.Pairs) != 2*3*2 {
+	if calm.Sent < 500 || calm.Lost != 0 || calm.Duplicates != 0 || calm.Strays != 0 || len(calm.Pairs) != 2*3*2 {
 		t.Errorf("nothing happens: %+v", calm)
 	}
 	if two := run([]string{"h1", "h2"}, func() {}); len(two.Pairs) != 2*2 || two.Lost != 0 {
@@ -32,18 +32,19 @@ func TestTrafficSees(t *testing.T) {
 		if err := m.Host("h3").CutUnderlay(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Second)
+		time.Sleep(3 * time.Second)
 		if err := m.Host("h3").RestoreUnderlay(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)
 	})
 	others := cut.Between(func(p Pair) bool { return p.From != "h3" && p.To != "h3" })
-	if others.Lost != 0 || len(others.Pairs) != 2*2 || others.Gap > 900*time.Millisecond {
+	if others.Lost != 0 || len(others.Pairs) != 2*2 || others.Gap > 2*time.Second {
 		t.Errorf("h3 is cut off: h1 and h2 lost %+v", others)
 	}
-	// Two of three pairs have h3 at one of their ends: 667 packets in a second.
-	if cut.Lost < 300 || cut.Lost > cut.Sent-300 || cut.Gap < 900*time.Millisecond {
+	// Two of three pairs have h3 at one of their ends: 2,000 packets in three
+	// seconds of a machine that has the time to send them.
+	if cut.Lost < 300 || cut.Lost > cut.Sent-300 || cut.Gap < 2900*time.Millisecond {
 		t.Errorf("h3 is cut off: %d of %d lost, longest silence %v", cut.Lost, cut.Sent, cut.Gap)
 	}
 
