@@ -21,6 +21,7 @@ type config struct {
 	API          string   // api.listen: IP:PORT
 	APIInsecure  bool     // api.insecure: allow API beyond loopback without a token or TLS
 	APITokenFile string   // api.tokenFile: file with the token that the API demands; "": none
+	HostTokens   string   // api.hostTokensFile: file with the tokens of hosts, for the ovstunnel plugin; "": none
 	DataDir      string   // store.dir
 	AutoRegister bool     // hosts.autoRegister: may hosts join that no spec names
 	LogLevel     string   // log.level: debug, info, warn, error

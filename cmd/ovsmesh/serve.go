@@ -76,6 +76,10 @@ func serve(ctx context.Context, cfg *config) (err error) {
 	if cfg.APIInsecure && token == "" {
 		log.Warn("anybody who reaches the API may change everything: no token is set", zap.String("api", cfg.API))
 	}
+	hosts, err := openHostTokens(cfg.HostTokens, token, log)
+	if err != nil {
+		return err
+	}
 	st, err := store.Open(cfg.DataDir)
 	if err != nil {
 		return err
@@ -102,7 +106,9 @@ func serve(ctx context.Context, cfg *config) (err error) {
 		zap.Stringer("api", web.Addr()), zap.String("store", st.UUID()))
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return ctl.Run(ctx) })
-	g.Go(func() error { return api.NewServer(ctl, token, log.Named("api")).Run(ctx, web) })
+	server := api.NewServer(ctl, token, log.Named("api"))
+	server.HostTokens = hosts
+	g.Go(func() error { return server.Run(ctx, web) })
 	if err := g.Wait(); err != nil {
 		return err
 	}
@@ -171,6 +177,14 @@ func readToken(file string) (string, error) {
 		return "", fmt.Errorf("api token: %s is empty", file)
 	}
 	return token, nil
+}
+
+// openHostTokens reads the tokens of hosts, where there is a file of them.
+func openHostTokens(file, admin string, log *zap.Logger) (*api.HostTokens, error) {
+	if file == "" {
+		return nil, nil
+	}
+	return api.OpenHostTokens(file, admin, log.Named("api"))
 }
 
 // newLogger makes the log, which keep gets, too, entry by entry.

@@ -42,6 +42,7 @@ func settings(c *config) []setting {
 		})},
 		{"api.insecure", "api-insecure", configfile.Bool, "false", "allow the API beyond loopback without a token", configfile.ToBool(&c.APIInsecure)},
 		{"api.tokenFile", "api-token-file", configfile.Text, "", "file that holds the token that API clients must send", configfile.ToText(&c.APITokenFile, nil)},
+		{"api.hostTokensFile", "api-host-tokens-file", configfile.Text, "", "file of lines HOST TOKEN, each good for that host's calls of ovstunnel only", configfile.ToText(&c.HostTokens, nil)},
 		{"store.dir", "data-dir", configfile.Text, "/var/lib/ovsmesh", "directory of the store; made where it is absent", configfile.ToText(&c.DataDir, checkDir)},
 		{"hosts.autoRegister", "auto-register", configfile.Bool, "true", "let hosts join that no spec names", configfile.ToBool(&c.AutoRegister)},
 		{"log.level", "log-level", configfile.Text, "info", "debug, info, warn or error", configfile.ToWord(&c.LogLevel, "debug", "info", "warn", "error")},

@@ -270,6 +270,7 @@ func (c *config) told() []api.SupportSetting {
 		{Key: "api.listen", Value: c.API},
 		{Key: "api.insecure", Value: fmt.Sprint(c.APIInsecure)},
 		{Key: "api.tokenFile", Value: c.APITokenFile},
+		{Key: "api.hostTokensFile", Value: c.HostTokens},
 		{Key: "store.dir", Value: c.DataDir},
 		{Key: "hosts.autoRegister", Value: fmt.Sprint(c.AutoRegister)},
 		{Key: "log.level", Value: c.LogLevel},
