@@ -13,12 +13,16 @@ code is 0 for failures, too. Try it by way of the toolstack:
 
 On KVM CloudStack's agent calls it:
   ovstunnel setup_ovs_bridge --bridge BRIDGE --key NAME --cs_host_id ID
-  ovstunnel create_tunnel --bridge BRIDGE --remote_ip IP --key KEY --src_host ID --dst_host ID
+  ovstunnel create_tunnel --bridge BRIDGE --remote_ip IP --key KEY \
+            --src_host ID --dst_host ID
   ovstunnel destroy_tunnel --bridge BRIDGE --iface_name PORT
   ovstunnel destroy_ovs_bridge --bridge BRIDGE
-  ovstunnel setup_ovs_bridge_for_distributed_routing --bridge BRIDGE --cs_host_id ID
-  ovstunnel configure_ovs_bridge_for_network_topology --bridge BRIDGE --config JSON
-  ovstunnel configure_ovs_bridge_for_routing_policies --bridge BRIDGE --config JSON
+  ovstunnel setup_ovs_bridge_for_distributed_routing --bridge BRIDGE \
+            --cs_host_id ID
+  ovstunnel configure_ovs_bridge_for_network_topology --bridge BRIDGE \
+            --config JSON
+  ovstunnel configure_ovs_bridge_for_routing_policies --bridge BRIDGE \
+            --config JSON
 The exit codes are those that the agent expects, which are not what you expect:
   setup_…, destroy_…   0 is success, 1 is failure
   create_tunnel        1 is success, 0 is failure
@@ -30,14 +34,14 @@ that goes all the way to the controller and this host's switch:
 Options:
   --strict            exit codes as for any command
   --config-file FILE  configuration, instead of /etc/ovsmesh/ovstunnel.yaml
-                      (--config is the agent's: the JSON of the configure_… functions)
+                      (--config is the agent's: JSON of the configure_… functions)
   --help, --version
 
 Configuration, in /etc/ovsmesh/ovstunnel.yaml; all of it may be left out:
-  server: http://192.0.2.10:8640  # of ovsmesh serve; default http://127.0.0.1:8640
+  server: http://192.0.2.10:8640  # ovsmesh serve; default http://127.0.0.1:8640
   tokenFile: /etc/ovsmesh/token   # or token: the token itself
-  host: xen1                      # this host's name at the controller; default: whose
-                                  # token it is, else the host that has our address
+  host: xen1                      # this host's name there; default: the one whose
+                                  # token it is, else the one of our address
   timeout: 28s                    # of a whole call, at most 30s
   strict: false                   # as --strict
   logFile: FILE                   # or none; default: see below

@@ -20,7 +20,7 @@ type trouble struct {
 
 func troubles() []trouble {
 	serve := func(f func(net.Conn, <-chan struct{})) func(*testing.T) setup {
-		return func(t *testing.T) setup { return setup{server: hostile(t, f), config: "timeout: 1500ms"} }
+		return func(t *testing.T) setup { return setup{server: hostile(t, f), config: "timeout: 1s"} }
 	}
 	send := func(text string) func(*testing.T) setup {
 		return serve(func(c net.Conn, _ <-chan struct{}) { io.WriteString(c, text) })

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -170,20 +169,19 @@ func (t toolstack) run(ctx context.Context, args ...string) (string, error) {
 
 // head keeps the first bytes of what is written.
 type head struct {
-	bytes.Buffer
+	kept []byte
 	most int
 	cut  bool
 }
 
 func (h *head) Write(p []byte) (int, error) {
-	room := h.most - h.Len()
-	if len(p) > room {
-		h.cut = true
-		h.Buffer.Write(p[:room])
-		return len(p), nil
-	}
-	return h.Buffer.Write(p)
+	room := h.most - len(h.kept)
+	h.cut = h.cut || len(p) > room
+	h.kept = append(h.kept, p[:min(len(p), room)]...)
+	return len(p), nil
 }
+
+func (h *head) String() string { return string(h.kept) }
 
 // words are what commas separate.
 func words(text string) []string {
