@@ -13,6 +13,7 @@ import (
 // matter of other tests; here it must only become so, and nothing be lost or
 // written that should not.
 func TestChaos(t *testing.T) {
+	t.Parallel() // with what mostly waits
 	opts := ChaosOptions{Seed: 1, Duration: 2 * time.Minute}
 	if env := os.Getenv("OVSMESH_CHAOS_SEED"); env != "" {
 		seed, err := strconv.ParseUint(env, 10, 64)

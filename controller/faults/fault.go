@@ -15,7 +15,8 @@ type Fault struct {
 	What   string // is done, for the table
 	Expect string // of the outcome, for the table
 	Limits Limits
-	// Quiet is a fault that no packets cross: no traffic runs.
+	// Quiet is a fault that no packets cross, or one so long that there is no
+	// point in counting them: no traffic runs.
 	Quiet bool
 	// Apart is a fault that random ones leave out: it takes too long.
 	Apart bool
@@ -93,6 +94,7 @@ func Faults() []Fault {
 		switchFaults(),
 		hostFaults(),
 		handFaults(),
+		polledFaults(),
 		moveFaults(),
 		linkFaults(),
 	)
