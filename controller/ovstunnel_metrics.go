@@ -15,7 +15,7 @@ import (
 const (
 	tunnelDone        = "done"
 	tunnelRefused     = "refused"     // as it makes no sense, or clashes with what is there
-	tunnelKept        = "kept"        // a document of a VPC, of which nothing follows yet; or what only that would bring
+	tunnelUnsupported = "unsupported" // a document of a VPC that is kept, or what only routing would bring
 	tunnelUnavailable = "unavailable" // the host is not connected, or did not get there in time
 	tunnelFailed      = "failed"
 )
@@ -26,7 +26,7 @@ func tunnelOutcome(err error) string {
 	case err == nil:
 		return tunnelDone
 	case errors.Is(err, api.ErrNotThere):
-		return tunnelKept
+		return tunnelUnsupported
 	case errors.As(err, &bad), errors.Is(err, api.ErrForbidden), errors.Is(err, topology.ErrConflict), errors.Is(err, topology.ErrNotFound):
 		return tunnelRefused
 	case errors.Is(err, api.ErrUnavailable):

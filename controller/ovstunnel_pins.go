@@ -131,6 +131,9 @@ func (c *Controller) pinAndWait(ctx context.Context, l *host, plan func() (*topo
 	}
 	now := <-done
 	if err := l.until(ctx, func(context.Context) verdict { return stands(now.Pinned) }); err != nil {
+		if ctx.Err() != nil {
+			err = fmt.Errorf("not done in time, and taken back: %w", err)
+		}
 		return now.Pinned, err
 	}
 	came = true
