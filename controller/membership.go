@@ -235,10 +235,11 @@ func (h *hub) requestLeave(ctx context.Context, name, systemID string) error {
 }
 
 // letGo takes a host that asked for it out of the mesh. A host that a spec
-// names stays in the spec; one that had only dialled in is forgotten.
+// names stays in the spec; one that had only dialled in is forgotten, or is one
+// from then on of which CloudStack's calls alone tell.
 func (h *hub) letGo(name, systemID string) {
 	if r, ok := h.intent.Host(name); ok && r.Registered {
-		c, err := h.intent.PlanDelete(topology.KindHosts, name)
+		c, err := h.intent.PlanLeave(name, topology.EndpointOf(r, h.facts[name]))
 		if err == nil {
 			err = h.commit(c)
 		}
@@ -247,7 +248,9 @@ func (h *hub) letGo(name, systemID string) {
 		}
 	}
 	h.setLeft(systemID, &store.Left{Name: name})
-	h.forget(name)
+	if !h.assumed(name) {
+		h.forget(name)
+	}
 	h.leaver(name)
 }
 

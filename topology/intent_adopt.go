@@ -100,15 +100,10 @@ func (in *Intent) adoptPins(c *Change, had map[string]AdoptedNetwork) error {
 		} else {
 			c.PutNetworks = append(c.PutNetworks, r)
 		}
-		said := slices.IndexFunc(c.Items, func(i Item) bool { return i.Kind == KindNetworks && i.Name == name })
-		switch {
-		case said < 0:
-			c.item(KindNetworks, name, VerbUpdated, fields...)
-		case known:
-			c.Items[said].Verb, c.Items[said].Fields = VerbUpdated, fields
-		default:
-			c.Items[said].Fields = append(c.Items[said].Fields, diffPins(nil, r.Pins)...)
+		if !known {
+			fields = append([]string{fmt.Sprintf("key: %d", r.Key)}, diffPins(nil, r.Pins)...)
 		}
+		c.say(KindNetworks, name, VerbUpdated, fields)
 	}
 	return nil
 }

@@ -145,6 +145,7 @@ func (p *pinner) yield(owner, to string, id int) error {
 func (p *pinner) change() *Change {
 	for _, name := range slices.Sorted(maps.Keys(p.nets)) {
 		r := p.nets[name]
+		r.Pins = heldPins(r.Pins, func(host string) bool { h := p.host(host); return h != nil && h.Kind == KindExternal })
 		old, known := p.in.networks[name]
 		if !known {
 			p.c.item(KindNetworks, name, VerbCreated, append([]string{fmt.Sprintf("key: %d", r.Key)}, diffPins(nil, r.Pins)...)...)
@@ -152,9 +153,6 @@ func (p *pinner) change() *Change {
 			p.c.item(KindNetworks, name, VerbUpdated, fields...)
 		} else {
 			continue
-		}
-		if len(r.Pins) == 0 {
-			r.Pins = nil
 		}
 		p.c.PutNetworks = append(p.c.PutNetworks, *r)
 	}
@@ -176,6 +174,11 @@ func (p *pinner) change() *Change {
 			p.c.DeleteHosts = append(p.c.DeleteHosts, name)
 			p.c.item(KindHosts, name, VerbDeleted)
 		}
+	}
+	for i := range p.c.PutPorts {
+		r := &p.c.PutPorts[i]
+		old := p.in.ports[r.Name]
+		p.c.item(KindPorts, r.Name, VerbUpdated, diffPorts(&old, r)...)
 	}
 	return p.c
 }

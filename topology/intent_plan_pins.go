@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -109,36 +110,80 @@ func (p *planner) namers(bridge string) []string {
 }
 
 // unpinHosts takes the pins away that name hosts which a change deletes; those
-// of hosts that are replaced name the others from then on.
+// of hosts that are replaced name the others from then on, and of hosts that are
+// external from then on those stay that heldPins says.
 func (in *Intent) unpinHosts(c *Change, replaced map[string]string) {
-	networks := map[string]struct{}{}
-	for _, h := range c.DeleteHosts {
-		for _, n := range in.pins.hosts[h] {
-			if !slices.Contains(c.DeleteNetworks, n) {
-				networks[n] = struct{}{}
-			}
+	gone, kinds, networks := map[string]bool{}, map[string]string{}, map[string]struct{}{}
+	touch := func(host string) {
+		for _, n := range in.pins.hosts[host] {
+			networks[n] = struct{}{}
 		}
+	}
+	for _, h := range c.DeleteHosts {
+		gone[h] = true
+		touch(h)
+	}
+	for i := range c.PutHosts {
+		r := &c.PutHosts[i]
+		kinds[r.Name] = r.Kind
+		if r.Kind == KindExternal && in.hosts[r.Name].Kind != KindExternal {
+			touch(r.Name)
+		}
+	}
+	for _, name := range c.DeleteNetworks {
+		delete(networks, name)
 	}
 	for _, name := range slices.Sorted(maps.Keys(networks)) {
 		old := in.networks[name]
 		at := slices.IndexFunc(c.PutNetworks, func(r NetworkRecord) bool { return r.Name == name })
-		if at < 0 {
-			at = len(c.PutNetworks)
-			c.PutNetworks = append(c.PutNetworks, old)
+		r := old
+		if at >= 0 {
+			r = c.PutNetworks[at]
 		}
-		r := &c.PutNetworks[at]
 		for was, is := range replaced {
 			r.Pins = renamePins(r.Pins, was, is)
 		}
-		r.Pins = cloneList(slices.DeleteFunc(slices.Clone(r.Pins), func(pin Pin) bool {
-			return slices.Contains(c.DeleteHosts, pin.From) || slices.Contains(c.DeleteHosts, pin.To)
-		}))
-		fields := diffNetworks(&old, r)
-		said := slices.IndexFunc(c.Items, func(i Item) bool { return i.Kind == KindNetworks && i.Name == name })
-		if said < 0 {
-			c.item(KindNetworks, name, VerbUpdated, fields...)
+		r.Pins = heldPins(slices.DeleteFunc(slices.Clone(r.Pins), func(pin Pin) bool { return gone[pin.From] || gone[pin.To] }), func(host string) bool {
+			return cmp.Or(kinds[host], in.hosts[host].Kind) == KindExternal
+		})
+		fields := diffNetworks(&old, &r)
+		if len(fields) == 0 {
 			continue
 		}
-		c.Items[said].Verb, c.Items[said].Fields = VerbUpdated, fields
+		if at >= 0 {
+			c.PutNetworks[at] = r
+		} else {
+			c.PutNetworks = append(c.PutNetworks, r)
+		}
+		c.say(KindNetworks, name, VerbUpdated, fields)
 	}
+}
+
+// heldPins returns the pins that something can end. Of an external host the old
+// plugin takes its tunnels and bridge away, and tells nobody of us: its own pins
+// stay for as long as those that lead to it from a host that is ours.
+func heldPins(pins []Pin, external func(host string) bool) []Pin {
+	if !slices.ContainsFunc(pins, func(p Pin) bool { return external(p.From) }) {
+		return cloneList(pins)
+	}
+	led := map[[2]string]bool{}
+	for _, p := range pins {
+		if p.To != "" && !external(p.From) {
+			led[[2]string{p.To, p.From}], led[[2]string{p.To, ""}] = true, true
+		}
+	}
+	return cloneList(slices.DeleteFunc(slices.Clone(pins), func(p Pin) bool { return external(p.From) && !led[[2]string{p.From, p.To}] }))
+}
+
+// say has an item that there is say what becomes of an object, or adds one.
+func (c *Change) say(kind, name, verb string, fields []string) {
+	at := slices.IndexFunc(c.Items, func(i Item) bool { return i.Kind == kind && i.Name == name })
+	if at < 0 {
+		c.item(kind, name, verb, fields...)
+		return
+	}
+	if c.Items[at].Verb != VerbCreated {
+		c.Items[at].Verb = verb
+	}
+	c.Items[at].Fields = fields
 }

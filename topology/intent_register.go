@@ -3,6 +3,7 @@ package topology
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -20,9 +21,7 @@ func (in *Intent) PlanRegister(f HostFacts) (*Change, HostRecord, error) {
 	if err != nil {
 		return nil, HostRecord{}, err
 	}
-	if was := in.assumedAt(EndpointOf(*r, f)); was != "" && r.Kind != KindExternal {
-		p.absorb(r, was)
-	}
+	p.absorb(r, f)
 	return p.change(), *r, nil
 }
 
@@ -45,7 +44,9 @@ func (in *Intent) planRegister(f HostFacts) (*pinner, *HostRecord, error) {
 		r.SystemID = f.SystemID
 		return p, r, nil
 	}
-	if was := in.assumedAt(EndpointOf(HostRecord{}, f)); was != "" && len(in.networksOn[was])+len(in.portsOn[was]) > 0 {
+	// By its old name where a spec speaks of it, or where that is its own: it may
+	// have been in the mesh before.
+	if was := in.assumedAt(EndpointOf(HostRecord{}, f)); was != "" && (was == name || len(in.networksOn[was])+len(in.portsOn[was]) > 0) && in.bridged(was) {
 		r := p.host(was)
 		r.Kind, r.SystemID, r.Endpoint, r.Assumed, r.Registered = KindManaged, f.SystemID, netip.Addr{}, false, true
 		return p, r, nil
@@ -64,6 +65,15 @@ func (in *Intent) planRegister(f HostFacts) (*pinner, *HostRecord, error) {
 	r := &HostRecord{Host: Host{Name: name, ID: p.lowestID(name), SystemID: f.SystemID}.Defaults(), AutoID: true, Registered: true}
 	p.hosts[name] = r
 	return p, r, nil
+}
+
+// bridged reports whether all networks that list a host know a bridge of it, as
+// they must of one that is managed.
+func (in *Intent) bridged(host string) bool {
+	return !slices.ContainsFunc(in.networksOn[host], func(name string) bool {
+		n := in.networks[name]
+		return n.Bridge == "" && len(n.XSNetworkUUIDs) == 0
+	})
 }
 
 // notExternal is the answer to a host that dials in by an external one's name.

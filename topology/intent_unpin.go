@@ -77,17 +77,38 @@ func (in *Intent) PlanForget(populated func(network string) bool) *Change {
 }
 
 // PlanAbsorb returns what it takes that a host takes the place of the Assumed
-// one whose address its tunnels begin at, as facts say: pins name it instead, and
-// it has that one's ID where its own was only given to it. There mostly is none,
-// and the change is empty then.
+// one at whose address its tunnels begin, as facts say: whatever names that one
+// names the host instead, and it has that one's ID where its own was only given
+// to it. Mostly there is none, and the change is empty then.
 func (in *Intent) PlanAbsorb(host string, f HostFacts) (*Change, error) {
-	r, ok := in.hosts[host]
-	if !ok {
+	p := in.newPinner()
+	r := p.host(host)
+	if r == nil {
 		return nil, fmt.Errorf("host %.64q: %w", host, ErrNotFound)
 	}
+	p.absorb(r, f)
+	return p.change(), nil
+}
+
+// PlanLeave returns what it takes that a host leaves that no spec names. Where
+// hosts that stay have tunnels to it because CloudStack asked for them, it is
+// Assumed from then on, at its endpoint: its VMs stay, and the old plugin may
+// serve them again. Else it is deleted.
+func (in *Intent) PlanLeave(host string, endpoint netip.Addr) (*Change, error) {
+	endpoint = endpoint.Unmap()
+	led := slices.ContainsFunc(in.pins.hosts[host], func(name string) bool {
+		n := in.networks[name]
+		return slices.ContainsFunc(n.Pins, func(p Pin) bool { return p.To == host && in.hosts[p.From].Kind != KindExternal })
+	})
+	taken := in.endpoints[endpoint.String()]
+	if !led || unusable(endpoint) != "" || taken != "" && taken != host || len(in.portsOn[host])+len(in.networksOn[host]) > 0 {
+		return in.PlanDelete(KindHosts, host)
+	}
 	p := in.newPinner()
-	if was := in.assumedAt(EndpointOf(r, f)); was != "" && was != host && r.Kind != KindExternal {
-		p.absorb(p.host(host), was)
+	r := p.host(host)
+	r.Kind, r.Endpoint, r.SystemID, r.Registered, r.Assumed = KindExternal, endpoint, "", false, true
+	for _, name := range slices.Sorted(slices.Values(in.pins.hosts[host])) {
+		p.network(name)
 	}
 	return p.change(), nil
 }
@@ -100,8 +121,14 @@ func (in *Intent) assumedAt(a netip.Addr) string {
 	return ""
 }
 
-// absorb has a host take an Assumed one's place.
-func (p *pinner) absorb(r *HostRecord, was string) {
+// absorb has a host take the place of the Assumed one at its address, if there
+// is one. It does not where the two have a ports entry for the same Interface
+// each, or where a network lists that one and knows no bridge of a managed host.
+func (p *pinner) absorb(r *HostRecord, f HostFacts) {
+	was := p.in.assumedAt(EndpointOf(*r, f))
+	if was == "" || was == r.Name || r.Kind == KindExternal || !p.in.bridged(was) || !p.rehome(was, r.Name) {
+		return
+	}
 	old := p.host(was)
 	p.remove(was)
 	p.ids.free(old.ID)
@@ -112,6 +139,27 @@ func (p *pinner) absorb(r *HostRecord, was string) {
 		r.ID, r.AutoID, r.PluginID = old.ID, false, true
 	}
 	p.repin(was, r.Name)
+	for _, name := range slices.Sorted(slices.Values(p.in.networksOn[was])) {
+		n := p.network(name)
+		n.Hosts = slices.DeleteFunc(slices.Clone(n.Hosts), func(h string) bool { return h == r.Name })
+		n.Hosts[slices.Index(n.Hosts, was)] = r.Name
+	}
+}
+
+// rehome has ports entries name a host by another name, or reports that they
+// can't.
+func (p *pinner) rehome(was, is string) bool {
+	var ports []Port
+	for _, name := range slices.Sorted(slices.Values(p.in.portsOn[was])) {
+		r := p.in.ports[name]
+		r.Match.Host = is
+		if k, _ := matchKey(r.Match); p.in.matches[k] != "" {
+			return false
+		}
+		ports = append(ports, r)
+	}
+	p.c.PutPorts = append(p.c.PutPorts, ports...)
+	return true
 }
 
 // repin has pins name a host by another name.

@@ -100,6 +100,27 @@ func addressesOf(members []Member, linkLocals bool) []KnownAddress {
 	return known
 }
 
+// pinned says what a network's pins say of a host: that it is a member, on which
+// bridge, and whether that is to be made.
+func pinned(n NetworkRecord, host string) (member bool, bridge string, create bool) {
+	for _, p := range n.Pins {
+		if p.To == host {
+			member = true
+		}
+		if p.From != host {
+			continue
+		}
+		member = true
+		if bridge == "" {
+			bridge = p.Bridge
+		}
+		if p.To == "" {
+			create = true
+		}
+	}
+	return member, bridge, create && bridge != ""
+}
+
 func (w *world) onHost(n NetworkRecord, h HostRecord) *OnHost {
 	type at struct {
 		bridge string
@@ -107,6 +128,8 @@ func (w *world) onHost(n NetworkRecord, h HostRecord) *OnHost {
 	}
 	var vifs []at
 	perBridge, member := map[string]int{}, slices.Contains(n.Hosts, h.Name)
+	isPinned, pinBridge, pinCreate := pinned(n, h.Name)
+	member = member || isPinned
 	if h.Kind == "external" {
 		return w.onExternal(n, h)
 	}
@@ -132,12 +155,15 @@ func (w *world) onHost(n NetworkRecord, h HostRecord) *OnHost {
 	on := &OnHost{Self: Member{Host: h.Name, HostID: h.ID}}
 	on.Self.Endpoint, on.Self.Explicit = w.endpoint(h)
 	on.Bridge = w.bridge(n, f, perBridge)
+	if pinBridge != "" {
+		on.Bridge = pinBridge
+	}
 	for _, b := range f.Bridges {
-		if b.Name == on.Bridge && n.Profile == "learning" && len(w.namers(b)) > 1 {
+		if b.Name == on.Bridge && n.Profile == "learning" && len(w.namers(h.Name, b)) > 1 {
 			on.Bridge = ""
 		}
 	}
-	on.CreateBridge = n.CreateBridge && listed && n.Bridge == on.Bridge && on.Bridge != ""
+	on.CreateBridge = n.CreateBridge && listed && n.Bridge == on.Bridge && on.Bridge != "" || pinCreate && on.Bridge != ""
 	for _, v := range vifs {
 		if v.bridge == on.Bridge {
 			on.VIFs = append(on.VIFs, v.vif)
@@ -151,7 +177,7 @@ func (w *world) onHost(n NetworkRecord, h HostRecord) *OnHost {
 // apart reports whether a network's VIFs on a bridge are left out because a
 // network of profile learning would be joined with another one there.
 func (w *world) apart(n NetworkRecord, host string, f HostFacts, b BridgeFacts) bool {
-	namers := w.namers(b)
+	namers := w.namers(host, b)
 	if len(namers) == 1 && w.networks[namers[0]].Profile == "learning" {
 		return namers[0] != n.Name
 	}
@@ -166,11 +192,11 @@ func (w *world) apart(n NetworkRecord, host string, f HostFacts, b BridgeFacts) 
 	return len(namers) > 0
 }
 
-// namers returns the networks that name a bridge.
-func (w *world) namers(b BridgeFacts) []string {
+// namers returns the networks that name a bridge of a host.
+func (w *world) namers(host string, b BridgeFacts) []string {
 	var by []string
 	for _, n := range w.networks {
-		if n.names(&b) {
+		if _, bridge, _ := pinned(n, host); n.names(&b) || bridge == b.Name {
 			by = append(by, n.Name)
 		}
 	}
@@ -179,7 +205,7 @@ func (w *world) namers(b BridgeFacts) []string {
 
 // onExternal is what a host that only the spec speaks of is in a network.
 func (w *world) onExternal(n NetworkRecord, h HostRecord) *OnHost {
-	if !slices.Contains(n.Hosts, h.Name) {
+	if isPinned, _, _ := pinned(n, h.Name); !isPinned && !slices.Contains(n.Hosts, h.Name) {
 		return nil
 	}
 	on := &OnHost{Self: Member{Host: h.Name, HostID: h.ID, External: true}}
@@ -354,7 +380,7 @@ func (w *world) vif(host string, f HostFacts, b BridgeFacts, i InterfaceFacts) (
 		!strings.HasPrefix(i.Name, "vnet") && (i.Type != "internal" || len(b.Physical) > 0) {
 		return "", v
 	}
-	by := w.namers(b)
+	by := w.namers(host, b)
 	if len(by) != 1 {
 		return "", v
 	}

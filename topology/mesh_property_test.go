@@ -50,6 +50,7 @@ func drawNetwork(t *rapid.T, name string) NetworkRecord {
 	if len(r.Hosts) == 0 {
 		r.Hosts = nil
 	}
+	r.Pins = drawPins(t)
 	r.Profile = pick(t, "profile", "", ProfileProgrammed, ProfileLearning)
 	r.Broadcast = pick(t, "broadcast", "", BroadcastSplitHorizon, BroadcastDrop)
 	r.UnknownUnicast = pick(t, "unknownUnicast", "", UnknownUnicastFlood, UnknownUnicastDrop)
@@ -60,6 +61,23 @@ func drawNetwork(t *rapid.T, name string) NetworkRecord {
 		r.PortSecurity = &on
 	}
 	return r
+}
+
+// drawPins returns some pins; a host has one bridge in them.
+func drawPins(t *rapid.T) []Pin {
+	var pins []Pin
+	bridges := map[string]string{}
+	for range rapid.IntRange(0, 3).Draw(t, "pins") {
+		p := Pin{From: pick(t, "pin from", uniHosts...), To: pick(t, "pin to", append([]string{""}, uniHosts...)...)}
+		if _, ok := bridges[p.From]; !ok {
+			bridges[p.From] = pick(t, "pin bridge", append([]string{""}, uniBridges...)...)
+		}
+		p.Bridge = bridges[p.From]
+		if at, found := slices.BinarySearchFunc(pins, p, comparePins); !found && p.From != p.To {
+			pins = slices.Insert(pins, at, p)
+		}
+	}
+	return pins
 }
 
 func drawIPs(t *rapid.T, label string) []netip.Addr {
