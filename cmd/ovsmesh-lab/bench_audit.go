@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"ovsmesh/controller/api"
+	"ovsmesh/ovsdb/ovstest"
 	"ovsmesh/topology"
 )
 
@@ -58,7 +59,7 @@ func (b *auditBench) round(ctx context.Context) (err error) {
 	if err := c.waitManaged(ctx, 1); err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "om-bench-")
+	dir, err := ovstest.TempDir("bench")
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"ovsmesh/controller"
 	"ovsmesh/controller/api"
 	"ovsmesh/controller/store"
+	"ovsmesh/ovsdb/ovstest"
 )
 
 const (
@@ -37,7 +38,7 @@ func startController(ctx context.Context) (_ *benchController, err error) {
 			err = errors.Join(fmt.Errorf("controller: %w", err), c.Close())
 		}
 	}()
-	dir, err := os.MkdirTemp("", "om-bench-")
+	dir, err := ovstest.TempDir("bench")
 	if err != nil {
 		return nil, err
 	}

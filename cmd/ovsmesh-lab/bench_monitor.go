@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"ovsmesh/controller/api"
+	"ovsmesh/ovsdb/ovstest"
 	"ovsmesh/topology"
 )
 
@@ -38,7 +39,7 @@ func (b *monitorBench) round(ctx context.Context) (err error) {
 	if _, err := c.apply(ctx, fmt.Sprintf("hosts:\n- {name: ours, systemID: ours}\nnetworks:\n- {name: blue, tenant: bench, encap: gre, key: 103, bridge: %s}\n", benchBridge)); err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "om-bench-")
+	dir, err := ovstest.TempDir("bench")
 	if err != nil {
 		return err
 	}

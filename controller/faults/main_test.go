@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"ovsmesh/ovsdb/ovstest"
 )
 
 // ovsmesh is the program, built with the race detector.
@@ -19,7 +21,7 @@ func TestMain(m *testing.M) {
 }
 
 func testMain(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "om-faults-")
+	dir, err := ovstest.TempDir("faults")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

@@ -9,10 +9,12 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"ovsmesh/ovsdb/ovstest"
 )
 
 // smallDisk is a file system of its own for the server's store. It is mounted
-// outside of the mesh's directory, which must go even after a crash.
+// outside of the mesh's directory, in one of its own; see ovstest.TempDir.
 type smallDisk struct {
 	m   *Mesh
 	dir string // "" while it is not mounted
@@ -22,12 +24,17 @@ const smallDiskSize = "24m"
 
 // use moves the store there, while the server is stopped.
 func (d *smallDisk) use(ctx context.Context) error {
-	dir, err := os.MkdirTemp("", "om-store-")
+	outer, err := ovstest.TempDir("store")
 	if err != nil {
 		return err
 	}
-	if err := unix.Mount("om-store", dir, "tmpfs", 0, "size="+smallDiskSize); err != nil {
-		return errors.Join(fmt.Errorf("mount: %w", err), os.Remove(dir))
+	dir := filepath.Join(outer, "disk")
+	err = os.Mkdir(dir, 0o755)
+	if err == nil {
+		err = unix.Mount("om-store", dir, "tmpfs", 0, "size="+smallDiskSize)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("mount: %w", err), os.RemoveAll(outer))
 	}
 	d.dir = dir
 	if err := d.m.Server.Stop(); err != nil {
@@ -66,7 +73,7 @@ func (d *smallDisk) leave(ctx context.Context) error {
 	if err := unix.Unmount(d.dir, 0); err != nil {
 		return fmt.Errorf("unmount %s: %w", d.dir, err)
 	}
-	if err := os.Remove(d.dir); err != nil {
+	if err := os.RemoveAll(filepath.Dir(d.dir)); err != nil {
 		return err
 	}
 	d.dir = ""

@@ -74,7 +74,7 @@ func StartCrowd(ctx context.Context, hosts int, opts Options) (_ *Crowd, err err
 			err = errors.Join(err, c.Close())
 		}
 	}()
-	if c.dir, err = os.MkdirTemp("", "om-crowd-"); err != nil {
+	if c.dir, err = ovstest.TempDir("crowd"); err != nil {
 		return nil, err
 	}
 	if err := c.newServer(opts.Binary); err != nil {

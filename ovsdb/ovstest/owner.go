@@ -81,8 +81,8 @@ func startTime(pid int) (string, error) {
 	return fields[startAfterCommand], nil
 }
 
-// Sweep removes what crashed processes left: beds and switches whose owner is
-// dead. What belongs to a living process, or was made to stay, is not touched.
+// Sweep removes what crashed processes left: beds, switches and directories of
+// TempDir whose owner is dead. What belongs to a living process, or was made to stay, is not touched.
 // NewBed and StartSwitch call it. One process at a time does: another that had
 // found the same leftover would remove what has taken its number meanwhile.
 func Sweep() (err error) {
@@ -115,5 +115,6 @@ func Sweep() (err error) {
 			errs = append(errs, o.Stop(), os.RemoveAll(dir))
 		}
 	}
+	errs = append(errs, sweepTemp())
 	return errors.Join(errs...)
 }
