@@ -153,6 +153,9 @@ func (o options) call() (call, error) {
 			missing = append(missing, "--"+a.option)
 		}
 	}
+	if _, given := c.args["key"]; f.name == setupDistributed && !given {
+		c.args["key"] = c.args["bridge"] // the network's name, which on KVM is the bridge's, too
+	}
 	if len(missing) > 0 {
 		return c, fmt.Errorf("it needs %s", strings.Join(missing, " and "))
 	}

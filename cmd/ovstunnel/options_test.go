@@ -73,7 +73,7 @@ func TestKVMFormReads(t *testing.T) {
 		{strings.Fields("setup_ovs_bridge --key OVSTunnel103 --cs_host_id 1 --bridge OVSTunnel103"),
 			call{setupBridge, map[string]string{"bridge": "OVSTunnel103", "key": "OVSTunnel103", "cs_host_id": "1"}}},
 		{strings.Fields("setup_ovs_bridge_for_distributed_routing --cs_host_id 1 --bridge b"),
-			call{setupDistributed, map[string]string{"bridge": "b", "cs_host_id": "1"}}},
+			call{setupDistributed, map[string]string{"bridge": "b", "key": "b", "cs_host_id": "1"}}},
 		{strings.Fields("destroy_ovs_bridge --bridge b"), call{destroyBridge, map[string]string{"bridge": "b"}}},
 		{strings.Fields("destroy_tunnel --bridge b --iface_name t103-1-2"), call{destroyTunnel, map[string]string{"bridge": "b", "in_port": "t103-1-2"}}},
 		{[]string{"destroy_tunnel", "--bridge=", "--iface_name", "--odd"}, call{destroyTunnel, map[string]string{"bridge": "", "in_port": "--odd"}}},
