@@ -125,6 +125,10 @@ var arrows = []arrow{
 		why: "the command line belongs to the commands",
 	},
 	{
+		from: []string{"cmd/ovstunnel"}, never: []string{"ovsmesh/controller", "ovsmesh/controller/store", "ovsmesh/openflow/...", "ovsmesh/ovsdb/..."},
+		why: "it asks the controller, and touches no switch itself",
+	},
+	{
 		from: []string{"cmd/internal/configfile"}, never: []string{"ovsmesh/...", "os/...", "net", "net/http"},
 		why: "how a file is read concerns no command's meaning, and where it is found is the command's to know",
 	},

@@ -20,6 +20,9 @@ type trouble struct {
 
 func troubles() []trouble {
 	serve := func(f func(net.Conn, <-chan struct{})) func(*testing.T) setup {
+		return func(t *testing.T) setup { return setup{server: hostile(t, f)} }
+	}
+	slow := func(f func(net.Conn, <-chan struct{})) func(*testing.T) setup {
 		return func(t *testing.T) setup { return setup{server: hostile(t, f), config: "timeout: 1s"} }
 	}
 	send := func(text string) func(*testing.T) setup {
@@ -29,7 +32,7 @@ func troubles() []trouble {
 		return send(fmt.Sprintf("HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n%s", code, len(text), text))
 	}
 	drip := func(head, drop string) func(*testing.T) setup {
-		return serve(func(c net.Conn, over <-chan struct{}) {
+		return slow(func(c net.Conn, over <-chan struct{}) {
 			io.WriteString(c, head)
 			for {
 				if _, err := io.WriteString(c, drop); err != nil {
@@ -55,7 +58,7 @@ func troubles() []trouble {
 		return func(t *testing.T) setup { return setup{server: refusing(t, code, text)} }
 	}
 	return []trouble{
-		{"silent", serve(func(_ net.Conn, over <-chan struct{}) { <-over }), timeoutError, "does not answer in time"},
+		{"silent", slow(func(_ net.Conn, over <-chan struct{}) { <-over }), timeoutError, "does not answer in time"},
 		{"slow headers", drip("HTTP/1.1 200 OK\r\n", "X: y\r\n"), timeoutError, "does not answer in time"},
 		{"slow body", drip("HTTP/1.1 200 OK\r\n\r\n", " "), timeoutError, "does not answer in time"},
 		{"hangs up", serve(func(net.Conn, <-chan struct{}) {}), controllerError, "EOF"},
@@ -97,7 +100,7 @@ func TestTroubleIsFailure(t *testing.T) {
 			t.Parallel()
 			s := tr.start(t)
 			for function, args := range kvmCalls() {
-				if slow := tr.class == timeoutError; slow && function != createTunnel && function != setupBridge {
+				if tr.class == timeoutError && function != createTunnel && function != setupBridge {
 					continue
 				}
 				r := s.run(t, args...)

@@ -19,7 +19,7 @@ type program struct {
 
 // wholeLimit ends a run in which even reading a file hangs, before CloudStack's
 // 30 s are over.
-const wholeLimit = longestTimeout - 300*time.Millisecond
+const wholeLimit = longestTimeout - 600*time.Millisecond
 
 // logTime is how long a call waits for its line in the log.
 const logTime = 200 * time.Millisecond
@@ -70,8 +70,11 @@ func (p program) run(ctx context.Context) int {
 		stderr += fmt.Sprintf("ovstunnel: the log: %v\n", trouble)
 	}
 	io.WriteString(p.stderr, stderr) // where nobody reads, the exit code still tells
-	if _, err := io.WriteString(p.stdout, stdout); err != nil && code == 0 {
-		return 1 // success that could not be told
+	if stdout == "" {
+		return code
+	}
+	if _, err := io.WriteString(p.stdout, stdout); err != nil {
+		return 1 // an answer that could not be told
 	}
 	return code
 }
@@ -147,12 +150,13 @@ func local(value string, err error) (string, *failure) {
 
 // note writes what CloudStack's plugin notes of a call that succeeded.
 //
-// That it can't is no failure of the call: what CloudStack asked for is done. A
-// host that is not noted is set up once more by the next call, which is harmless;
-// one that still is noted is not set up again, but create_tunnel sets up what it
-// needs itself. A failure would have more of it: CloudStack keeps the tunnels of a
-// host whose bridge it could not destroy as established, and makes none of them
-// when the next VM starts there.
+// Two hosts that note at once may lose one of the notes, as with the plugin. That,
+// and that a note can't be written, is no failure of the call: what CloudStack
+// asked for is done. A host that is not noted is set up once more by the next
+// call, which is harmless; one that still is noted is not set up again, but
+// create_tunnel sets up what it needs itself. A failure would do more harm:
+// CloudStack keeps the tunnels of a host whose bridge it could not destroy as
+// established, and makes none of them when the next VM starts there.
 func (t toolstack) note(ctx context.Context, c call) error {
 	kind := map[string]string{setupBridge: noteTunnels, setupDistributed: noteDistributed}[c.function]
 	switch {
