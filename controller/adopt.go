@@ -85,8 +85,8 @@ func storeOffer(hosts []adopt.Host, told adopt.Told) api.AdoptStore {
 // host that fails holds up no other, and may be adopted again.
 func (c *Controller) Adopt(ctx context.Context, r api.AdoptRequest) (api.AdoptResult, error) {
 	res := api.AdoptResult{DryRun: r.DryRun, Items: []topology.Item{}, Hosts: []api.AdoptedHost{}, Warnings: []string{}}
-	if !r.DryRun && c.hub.held.Load() != nil {
-		return res, &api.AdoptError{Problems: []string{"nothing is written to hosts: waiting for " + heldText}}
+	if held := c.hub.held.Load(); held != nil && !r.DryRun {
+		return res, &api.AdoptError{Problems: []string{"nothing is written to hosts: waiting for " + held.waits + "; --dry-run shows what would be adopted"}}
 	}
 	spec, src, err := adoptSpec(r.Files)
 	if err != nil {

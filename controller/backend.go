@@ -20,7 +20,7 @@ func (c *Controller) Registry() *prometheus.Registry { return c.metrics.registry
 
 // Version says what runs here.
 func (c *Controller) Version() api.Version {
-	return api.Version{Version: c.cfg.Version, StoreID: c.env.owner}
+	return api.Version{Version: c.cfg.Version, StoreID: c.env.owner, Observing: c.hub.observes()}
 }
 
 // Ready is closed once hosts may dial in.
@@ -79,6 +79,9 @@ func (c *Controller) change(ctx context.Context, dry bool, plan func() (*topolog
 // Sync says how far the connected hosts have followed to a generation.
 func (c *Controller) Sync(ctx context.Context, gen uint64) (api.SyncStatus, error) {
 	st := api.SyncStatus{Generation: gen, Pending: []api.HostPending{}, Errors: []string{}}
+	if held := c.hub.held.Load(); held != nil {
+		st.Held = held.waits
+	}
 	hosts, err := c.loopsNow(ctx)
 	if err != nil {
 		return st, err

@@ -44,6 +44,7 @@ type Config struct {
 	OpenFlow     []net.Listener // where bridges dial in
 	Advertise    string         // controller target for bridges, tcp:IP:PORT; "": the address that each host reached us on, with the first OpenFlow port
 	AutoRegister bool           // whether a host that no spec names may join
+	Observe      bool           // write nothing to any host, only look on; see Plan
 	SweepEvery   time.Duration  // how often every switch is read back and put right; 0: 50 s
 	Patience     time.Duration  // how long a call of the ovstunnel plugin waits for its host; 0: 20 s
 	Version      string
@@ -106,7 +107,7 @@ func New(cfg Config) (*Controller, error) {
 	if len(cfg.OVSDB) == 0 || len(cfg.OpenFlow) == 0 {
 		return nil, errors.New("controller: no listener")
 	}
-	h, err := newHub(cfg.Log, cfg.Store)
+	h, err := newHub(cfg.Log, cfg.Store, cfg.Observe)
 	if err != nil {
 		return nil, err
 	}

@@ -80,6 +80,7 @@ type host struct {
 	rows       rowDrift
 	did        *deeds // since a repair began; nil: nobody asks
 	awaited    []*awaited
+	rehearsing bool // plans are of how things are to be in the end; see rehearse
 }
 
 // attachment is a host's OVSDB session and the copy of its database, lent to

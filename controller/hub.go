@@ -42,7 +42,7 @@ type hub struct {
 	documents documents // of VPCs
 
 	keeping keeping
-	held    atomic.Pointer[store.Restored] // what keeps hosts from being written to, for their loops; nil: nothing
+	held    atomic.Pointer[hold] // what keeps hosts from being written to, for their loops; nil: nothing
 
 	spawn   func(*host) // starts a host's loop; set before run
 	newLoop func(name string) *host
@@ -53,7 +53,7 @@ type hub struct {
 // their senders, which are the hosts' loops and the API's handlers.
 const queueSize = 1024
 
-func newHub(log *zap.Logger, st *store.Store) (*hub, error) {
+func newHub(log *zap.Logger, st *store.Store, observe bool) (*hub, error) {
 	state, err := st.Load()
 	if err != nil {
 		return nil, err
@@ -66,10 +66,10 @@ func newHub(log *zap.Logger, st *store.Store) (*hub, error) {
 		log: log, store: st, queue: make(chan request, queueSize),
 		intent: intent, mesh: topology.NewMesh(),
 		facts: state.Facts, left: state.Left, hosts: map[string]*host{}, gen: 1, stopped: make(chan struct{}),
-		told: told{events: newEvents(eventsKept)}, keeping: keeping{restore: state.Restored},
+		told: told{events: newEvents(eventsKept)}, keeping: keeping{restore: state.Restored, observe: observe},
 		claims: claims{}, documents: newDocuments(state.Documents),
 	}
-	h.held.Store(state.Restored)
+	h.held.Store(h.keeping.hold())
 	h.storeTried() // it may have been opened only to be read
 	for _, r := range intent.Networks() {
 		h.mesh.SetNetwork(r)
@@ -98,9 +98,7 @@ func (h *hub) run(ctx context.Context, started chan<- struct{}) {
 		h.startManaged(r)
 	}
 	h.publish()
-	if r := h.keeping.restore; r != nil {
-		h.log.Warn("nothing is written to hosts until the restored store is accepted: ovsmesh restore --accept", zap.Time("backup", r.Backup))
-	}
+	h.keeping.hold().tell(h.log)
 	close(started)
 	for {
 		var again <-chan time.Time

@@ -91,7 +91,10 @@ func (s *hostStatus) from() (netip.Addr, bool) {
 
 // ready returns the host's loop, if something can be done on the host now.
 func (h callingHost) ready(c *Controller) (*host, error) {
+	held := c.hub.held.Load()
 	switch {
+	case held != nil: // before anything is noted of what would not be done
+		return nil, fmt.Errorf("host %s waits for %s: %w", h.name, held.waits, api.ErrUnavailable)
 	case h.rec.Kind == topology.KindExternal:
 		return nil, fmt.Errorf("%w: host %s is external: nobody of us makes its bridges and tunnels", topology.ErrConflict, h.name)
 	case h.left:

@@ -19,13 +19,14 @@ import (
 
 // answerable says why nothing can be told of the host yet; ok where it can.
 func (h *host) answerable() (v verdict, ok bool) {
+	held := h.env.hub.held.Load()
 	switch {
 	case h.leaver:
 		return verdict{err: fmt.Errorf("host %s leaves the mesh: %w", h.name, api.ErrUnavailable)}, false
 	case h.att == nil:
 		return verdict{why: "its connection to come back"}, false
-	case h.env.hub.held.Load() != nil:
-		return verdict{err: fmt.Errorf("host %s waits for %s: %w", h.name, heldText, api.ErrUnavailable)}, false
+	case held != nil:
+		return verdict{err: fmt.Errorf("host %s waits for %s: %w", h.name, held.waits, api.ErrUnavailable)}, false
 	case h.writing.bar != barNone:
 		return verdict{err: fmt.Errorf("host %s waits for %s: %w", h.name, h.writing.text, api.ErrUnavailable)}, false
 	case h.seen != h.mail.last():

@@ -150,11 +150,12 @@ func (h *host) retryTunnels(ctx context.Context) {
 // repaired says what is left to be done on the host, "" if nothing is, and
 // whether it is no use to wait for it.
 func (h *host) repaired() (left string, over bool) {
+	held := h.env.hub.held.Load()
 	switch {
 	case h.att == nil:
 		return "the host is not connected", true
-	case h.env.hub.held.Load() != nil:
-		return "waiting for " + heldText, true
+	case held != nil:
+		return "waiting for " + held.waits, true
 	case h.writing.bar == barForeign:
 		return "waiting for " + h.writing.text, true
 	case !h.lastLocked:

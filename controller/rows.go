@@ -94,6 +94,8 @@ func (h *host) plan(forgiving bool) (plan.Plan, look) {
 				wb.Leave = b.contests.left(time.Now())
 			}
 			w.Bridges = append(w.Bridges, wb)
+		case h.rehearsing:
+			w.Release = append(w.Release, plan.Release{Bridge: b.name})
 		case b.mayRelease():
 			w.Release = append(w.Release, plan.Release{Bridge: b.name, Keep: b.sess != nil && b.stage != stageCleared})
 		}
@@ -152,7 +154,7 @@ func (h *host) wantBridge(b *bridge) plan.Bridge {
 // before it may be made ours. A bridge that is not there yet has none, and one
 // whose tunnels stand already must not be left forwarding by itself.
 func (h *host) held(b *bridge) bool {
-	if b.stage != stageNew || !h.att.db.Has("Controller", "type") {
+	if b.stage != stageNew || h.rehearsing || !h.att.db.Has("Controller", "type") {
 		return false
 	}
 	r := h.att.db.BridgeByName(b.name)
@@ -198,6 +200,9 @@ func (h *host) wantPorts(name string) plan.Network {
 		for i := range w.Tunnels {
 			w.Tunnels[i].Fenced = true
 		}
+	}
+	if h.rehearsing {
+		return w
 	}
 	if w.Keep = h.keep(w); len(w.Keep) > 0 {
 		h.kept[name] = struct{}{}

@@ -208,9 +208,10 @@ func (h *host) bridgesNow() map[string]api.TopologyBridge {
 
 // unfinished says what is still to be done on the host, "" if nothing is.
 func (h *host) unfinished() string {
+	held := h.env.hub.held.Load()
 	switch {
-	case h.env.hub.held.Load() != nil:
-		return heldText
+	case held != nil:
+		return held.waits
 	case h.writing.text != "":
 		return h.writing.text
 	case h.settling.active(), h.att.db.Open.CurCfg < h.att.db.Open.NextCfg:
@@ -287,11 +288,8 @@ func (h *host) networkStatus(on *topology.OnHost) networkStatus {
 	blame := slices.Clone(h.rowErrors[on.Net.Name])
 	if b := h.bridges[on.Bridge]; b != nil {
 		blame = append(blame, b.problems...)
-		if on.Net.Learning && b.crowded() {
-			blame = append(blame, fmt.Sprintf("profile: learning needs a bridge of its own, and %d networks more are on %s: it carries nothing there; "+
-				"use profile: programmed, or another bridge", len(b.nets)-1, b.name))
-		}
 	}
+	blame = append(blame, h.misfits(on)...)
 	if b := h.bridges[on.Bridge]; b != nil && b.guarded.refused[on.Net.ID] != "" {
 		n.refused = true
 		n.problems = append(n.problems, b.guarded.refused[on.Net.ID])
@@ -312,10 +310,6 @@ func (h *host) networkStatus(on *topology.OnHost) networkStatus {
 	}
 	if name := h.carrierOf(on); name != "" {
 		blame = append(blame, h.rowErrors[name]...)
-		if at := h.carriers[name].bridge(); at != on.Bridge {
-			blame = append(blame, fmt.Sprintf("tunnelPorts: %s needs all its networks of one host on one bridge: this one is on %s, others on %s; "+
-				"use tunnelPorts: per-network for it, or the same bridge", on.Net.TunnelPorts, on.Bridge, at))
-		}
 	}
 	n.problems = append(n.problems, blame...)
 	if text := h.writing.text; text != "" {
@@ -342,6 +336,22 @@ func (h *host) networkStatus(on *topology.OnHost) networkStatus {
 		}
 	})
 	return n
+}
+
+// misfits says why a network can't be carried where it is, whatever is done there.
+func (h *host) misfits(on *topology.OnHost) []string {
+	var list []string
+	if b := h.bridges[on.Bridge]; b != nil && on.Net.Learning && b.crowded() {
+		list = append(list, fmt.Sprintf("profile: learning needs a bridge of its own, and %d networks more are on %s: it carries nothing there; "+
+			"use profile: programmed, or another bridge", len(b.nets)-1, b.name))
+	}
+	if name := h.carrierOf(on); name != "" {
+		if at := h.carriers[name].bridge(); at != on.Bridge {
+			list = append(list, fmt.Sprintf("tunnelPorts: %s needs all its networks of one host on one bridge: this one is on %s, others on %s; "+
+				"use tunnelPorts: per-network for it, or the same bridge", on.Net.TunnelPorts, on.Bridge, at))
+		}
+	}
+	return list
 }
 
 func addrText(a interface {

@@ -14,20 +14,24 @@ var (
 	descFailures = prometheus.NewDesc("ovsmesh_store_write_errors_total", "Writes of the store that failed.", nil, nil)
 	descUnkept   = prometheus.NewDesc("ovsmesh_store_unkept_hosts", "Hosts whose last reports are not in the store yet.", nil, nil)
 	descHeld     = prometheus.NewDesc("ovsmesh_store_held", "1 while a restored store waits to be accepted: nothing is written to hosts.", nil, nil)
+	descObserves = prometheus.NewDesc("ovsmesh_observing", "1 while this controller only looks on, as it was started with --observe: nothing is written to hosts.", nil, nil)
 	descSize     = prometheus.NewDesc("ovsmesh_store_bytes", "Size of the store.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (*storeGauges) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descWritable, descFailures, descUnkept, descHeld, descSize} {
+	for _, d := range []*prometheus.Desc{descWritable, descFailures, descUnkept, descHeld, descObserves, descSize} {
 		ch <- d
 	}
 }
 
 // Collect implements prometheus.Collector.
 func (g *storeGauges) Collect(ch chan<- prometheus.Metric) {
-	unkept := 0
-	if err := g.hub.do(context.Background(), func() { unkept = g.hub.keeping.unsaved }); err != nil {
+	unkept, restored, observes := 0, false, false
+	if err := g.hub.do(context.Background(), func() {
+		k := &g.hub.keeping
+		unkept, restored, observes = k.unsaved, k.restore != nil, k.observe
+	}); err != nil {
 		return // stopping
 	}
 	gauge := func(d *prometheus.Desc, v float64) { ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v) }
@@ -36,6 +40,7 @@ func (g *storeGauges) Collect(ch chan<- prometheus.Metric) {
 	gauge(descWritable, truth[err == nil])
 	ch <- prometheus.MustNewConstMetric(descFailures, prometheus.CounterValue, float64(g.hub.store.Failures()))
 	gauge(descUnkept, float64(unkept))
-	gauge(descHeld, truth[g.hub.held.Load() != nil])
+	gauge(descHeld, truth[restored])
+	gauge(descObserves, truth[observes])
 	gauge(descSize, float64(g.hub.store.Size()))
 }

@@ -30,6 +30,7 @@ type keeping struct {
 	unsaved int             // hosts whose reports wait
 	problem string          // as it was told
 	restore *store.Restored // hosts are held until somebody accepts it; nil: they are not
+	observe bool            // hosts are held as long as this process runs
 }
 
 // keep writes what hosts reported. What can't be written stays in the batch.
@@ -107,9 +108,6 @@ func (h *hub) write(b *store.Batch) error {
 	return err
 }
 
-// heldText is what a host waits for while a restored store is not accepted.
-const heldText = "the restored store to be accepted (ovsmesh restore --accept)"
-
 // storeProblems is what an operator must know of the store.
 func (h *hub) storeProblems() []string {
 	var out []string
@@ -120,11 +118,7 @@ func (h *hub) storeProblems() []string {
 		}
 		out = append(out, text)
 	}
-	if r := h.keeping.restore; r != nil {
-		out = append(out, fmt.Sprintf("nothing is written to hosts: the store was restored from a backup of %s, and what they got since then would be taken away; "+
-			"ovsmesh audit shows what differs, ovsmesh restore --accept lets it be carried out", r.Backup.Format(time.RFC3339)))
-	}
-	return out
+	return append(out, h.keeping.hold().problems()...)
 }
 
 // Problems says what is wrong with the controller itself.
@@ -167,11 +161,11 @@ func (h *hub) accept() (api.Acceptance, error) {
 		return api.Acceptance{}, fmt.Errorf("%w: %w", api.ErrNotKept, err)
 	}
 	h.keeping.restore = nil
-	h.held.Store(nil)
+	h.held.Store(h.keeping.hold())
 	for _, l := range h.hosts {
 		l.wake()
 	}
-	h.log.Info("restored store accepted: what it says is carried out")
+	h.log.Info("restored store accepted: what it says is carried out", zap.Bool("observing", h.keeping.observe))
 	return api.Acceptance{Accepted: true, Restored: &api.Restored{
 		Backup: r.Backup.Format(time.RFC3339), Time: r.Time.Format(time.RFC3339),
 	}}, nil

@@ -142,6 +142,7 @@ func (h *hostNow) topologyHost() api.TopologyHost {
 		}
 		h.loop.status.mu.Unlock()
 	}
+	t.Observed = o.Status.Observed
 	t.Health, t.HealthReason = o.Status.Health, o.Status.HealthReason
 	if t.Health != "" && h.loop != nil {
 		_, _, t.Echo = h.loop.health.verdict()
@@ -156,6 +157,7 @@ func (h *hostNow) hostObject() api.HostObject {
 		Networks: append([]string{}, h.networks...), Problems: slices.Clone(h.problems),
 	}
 	if h.loop != nil {
+		st.Observed = h.loop.env.hub.observes()
 		s := h.loop.status
 		s.mu.Lock()
 		st.Connected, st.Writer, st.OVSVersion = s.connected, s.writer, s.version
@@ -163,7 +165,7 @@ func (h *hostNow) hostObject() api.HostObject {
 		st.LockHolder, st.Owners = s.holder, s.owners
 		if s.connected {
 			st.Address = s.address
-			if s.waiting != "" {
+			if s.waiting != "" && !st.Observed { // told once, of the controller
 				st.Problems = append(st.Problems, "waiting for "+s.waiting)
 			}
 		}

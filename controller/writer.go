@@ -271,12 +271,13 @@ func (h *host) dialled() string {
 
 // findHolder looks up which manager holds the lock. That is not monitored: the
 // database writes it anew every 2.5 s.
-func (h *host) findHolder(ctx context.Context) {
-	h.writing.holder = ""
+func (h *host) findHolder(ctx context.Context) { h.writing.holder = h.lockHolder(ctx) }
+
+func (h *host) lockHolder(ctx context.Context) string {
 	results, err := h.att.sess.Select(ctx, ovsdb.Operation{Op: "select", Table: "Manager", Columns: []string{"target", "status"}})
 	if err != nil {
 		h.log.Debug("holder of the lock not found", zap.Error(err)) // the session's end is noticed elsewhere
-		return
+		return ""
 	}
 	var holders []string
 	us := "tcp:" + h.att.sess.LocalAddr().String() // what is told of us is what was, if we held it a moment ago
@@ -291,7 +292,7 @@ func (h *host) findHolder(ctx context.Context) {
 		}
 	}
 	slices.Sort(holders)
-	h.writing.holder = strings.Join(holders, ", ")
+	return strings.Join(holders, ", ")
 }
 
 // standBack hangs up on bridges that are connected to a controller which does not

@@ -24,6 +24,7 @@ type config struct {
 	HostTokens   string   // api.hostTokensFile: file with the tokens of hosts, for the ovstunnel plugin; "": none
 	DataDir      string   // store.dir
 	AutoRegister bool     // hosts.autoRegister: may hosts join that no spec names
+	Observe      bool     // observe: write nothing to hosts, only look on
 	LogLevel     string   // log.level: debug, info, warn, error
 	LogFormat    string   // log.format: console, json
 	TLSCert      string   // tls.cert, tls.key, tls.ca: refused, as TLS is not available yet

@@ -170,6 +170,9 @@ func hostTable(hosts []api.HostObject, wide bool) *table {
 }
 
 func hostWord(h api.HostObject) string {
+	if h.Status.Observed && h.Status.Connected && !h.Status.Left {
+		return observedWord(h.Status.Problems)
+	}
 	switch {
 	case h.Status.Left:
 		return "left"
@@ -269,6 +272,14 @@ func key(k uint32) string {
 
 // upOf returns "2/3".
 func upOf(up, wanted int) string { return strconv.Itoa(up) + "/" + strconv.Itoa(wanted) }
+
+// observedWord says how a host is to which nothing is written.
+func observedWord(problems []string) string {
+	if len(problems) > 0 {
+		return plural(len(problems), "problem")
+	}
+	return "observed"
+}
 
 func syncWord(inSync bool, problems []string) string {
 	switch {

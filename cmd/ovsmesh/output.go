@@ -111,6 +111,11 @@ func (t *table) write(w io.Writer) error {
 	if t.empty() {
 		return nil
 	}
+	return t.writeRows(w)
+}
+
+// writeRows prints all rows, of a table that has no header the first, too.
+func (t *table) writeRows(w io.Writer) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
 	for _, row := range t.rows {
 		cells := make([]string, len(row))

@@ -147,6 +147,7 @@ func hostProblems(h api.TopologyHost) []string {
 	}
 	for _, b := range h.Bridges {
 		switch {
+		case h.Observed && b.Error == "": // it is not to dial in
 		case strings.HasPrefix(b.Error, "bridge "+b.Name):
 			out = append(out, h.Name+": "+b.Error)
 		case b.Error != "":

@@ -34,9 +34,14 @@ On each hypervisor this is all that is needed:
 Every key of the configuration file is also an environment variable (api.listen
 is OVSMESH_API_LISTEN). Flags go before the environment, that before the file.
 SIGTERM stops the controller within 5 seconds; tunnels and flows stay on the
-switches and go on forwarding.`,
+switches and go on forwarding.
+
+With --observe nothing is written to any host: hosts dial in and are followed,
+specs can be applied, audit and topology look as ever, and "ovsmesh plan" shows
+what would be done. A start without it has it done.`,
 		Example: `  ovsmesh serve
   ovsmesh serve --config /etc/ovsmesh/ovsmesh.yaml
+  ovsmesh serve --observe                # look first; see ovsmesh plan
   ovsmesh serve --ovsdb ptcp:6640:192.0.2.10 --data-dir /srv/ovsmesh`,
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
@@ -96,7 +101,7 @@ func serve(ctx context.Context, cfg *config) (err error) {
 	}
 	ctl, err := controller.New(controller.Config{
 		Log: log, Store: st, OVSDB: db, OpenFlow: of,
-		Advertise: cfg.Advertise, AutoRegister: cfg.AutoRegister, Version: version(),
+		Advertise: cfg.Advertise, AutoRegister: cfg.AutoRegister, Observe: cfg.Observe, Version: version(),
 		Settings: cfg.told(), Secrets: []string{token}, Recent: last.Lines,
 	})
 	if err != nil {

@@ -45,6 +45,7 @@ func settings(c *config) []setting {
 		{"api.hostTokensFile", "api-host-tokens-file", configfile.Text, "", "file of lines HOST TOKEN, each good for that host's calls of ovstunnel only", configfile.ToText(&c.HostTokens, nil)},
 		{"store.dir", "data-dir", configfile.Text, "/var/lib/ovsmesh", "directory of the store; made where it is absent", configfile.ToText(&c.DataDir, checkDir)},
 		{"hosts.autoRegister", "auto-register", configfile.Bool, "true", "let hosts join that no spec names", configfile.ToBool(&c.AutoRegister)},
+		{"observe", "observe", configfile.Bool, "false", "only look on: write nothing to any host; ovsmesh plan shows what would be done", configfile.ToBool(&c.Observe)},
 		{"log.level", "log-level", configfile.Text, "info", "debug, info, warn or error", configfile.ToWord(&c.LogLevel, "debug", "info", "warn", "error")},
 		{"log.format", "log-format", configfile.Text, "console", "console or json", configfile.ToWord(&c.LogFormat, "console", "json")},
 		{"tls.cert", "tls-cert", configfile.Text, "", "certificate file; TLS is not available in this version", configfile.ToText(&c.TLSCert, nil)},

@@ -273,6 +273,7 @@ func (c *config) told() []api.SupportSetting {
 		{Key: "api.hostTokensFile", Value: c.HostTokens},
 		{Key: "store.dir", Value: c.DataDir},
 		{Key: "hosts.autoRegister", Value: fmt.Sprint(c.AutoRegister)},
+		{Key: "observe", Value: fmt.Sprint(c.Observe)},
 		{Key: "log.level", Value: c.LogLevel},
 		{Key: "log.format", Value: c.LogFormat},
 		{Key: "tls.cert", Value: c.TLSCert},

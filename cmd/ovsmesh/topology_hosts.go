@@ -98,6 +98,8 @@ func topologyHostWord(h api.TopologyHost) string {
 		return "disconnected"
 	case h.Health != "" && h.Health != api.HealthOK:
 		return h.Health
+	case h.Observed:
+		return observedWord(hostProblems(h))
 	}
 	return syncWord(h.InSync, hostProblems(h))
 }

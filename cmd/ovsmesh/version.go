@@ -29,6 +29,8 @@ type versions struct {
 	Client  string `json:"client"`
 	Server  string `json:"server,omitempty"`
 	StoreID string `json:"storeID,omitempty"`
+
+	Observing bool `json:"observing,omitempty"`
 }
 
 func newVersionCommand(g *globals) *cobra.Command {
@@ -42,12 +44,15 @@ func newVersionCommand(g *globals) *cobra.Command {
 			var unanswered error
 			if !clientOnly {
 				server, err := g.client().Version(cmd.Context())
-				v.Server, v.StoreID, unanswered = server.Version, server.StoreID, err
+				v.Server, v.StoreID, v.Observing, unanswered = server.Version, server.StoreID, server.Observing, err
 			}
 			err := g.print(cmd, v, func(w io.Writer, _ bool) error {
 				fmt.Fprintf(w, "client: %s\n", v.Client)
 				if v.Server != "" {
 					fmt.Fprintf(w, "server: %s (store %s)\n", v.Server, v.StoreID)
+				}
+				if v.Observing {
+					fmt.Fprintf(w, "        it observes (--observe): nothing is written to hosts; ovsmesh plan shows what would be\n")
 				}
 				return nil
 			})

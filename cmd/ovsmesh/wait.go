@@ -93,6 +93,8 @@ func waitSync(ctx context.Context, c *api.Client, generation uint64, limit time.
 			return last, notInSync(ctx, last, limit)
 		case err != nil || status.Done:
 			return status, err
+		case status.Held != "":
+			return status, fmt.Errorf("the change is kept, and on no host: each waits for %s", status.Held)
 		}
 		last = status
 		p.show(waitLine(status))

@@ -216,6 +216,14 @@ func describeParameter(name, in string, required bool) parameter {
 	case "since":
 		p.Description = "Only what was noticed at this time or later, RFC 3339."
 		p.Schema = &schema{Type: "string"}
+	case "hosts":
+		p.Description = "Only these hosts: their names, separated by commas."
+	case "details":
+		p.Description = "With every row that is to change, and each of its columns."
+		p.Schema = &schema{Type: "boolean"}
+	case "flows":
+		p.Description = "With every flow that is to go in or out."
+		p.Schema = &schema{Type: "boolean"}
 	case "rows":
 		p.Description = "With what is on each connected host's bridges."
 		p.Schema = &schema{Type: "boolean"}
@@ -285,6 +293,8 @@ func words(field string) []string {
 		return []string{WatchedPush, WatchedPoll}
 	case "HistoryEntry.by":
 		return []string{ByPush, BySweep, ByDatabase}
+	case "PlanBridge.verb", "PlanRow.verb":
+		return []string{PlanMake, PlanTake, PlanChange, PlanRelease, PlanDelete, PlanNothing}
 	case "FlowList.view":
 		return []string{ViewWant, ViewGot, ViewDiff}
 	case "FlowEntry.sign":

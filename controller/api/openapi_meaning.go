@@ -183,7 +183,9 @@ func meanings() map[string]string {
 		"HostStatus.networks":      "The networks whose meshes it is in.",
 		"HostStatus.ovsVersion":    "Of its Open vSwitch.",
 		"HostStatus.problems":      "What can't be done, or is waited for.",
+		"HostStatus.observed":      "This controller only looks on (--observe): it writes nothing there; left out where it does.",
 		"HostStatus.registered":    "It dialled in; no spec names it.",
+		"TopologyHost.observed":    "This controller only looks on (--observe): it writes nothing there; left out where it does.",
 		"TopologyHost.otherWriter": "Another controller writes on the host, or its rows are another store's: its bridges are not connected to this one. problems says who.",
 		"HostStatus.lockHolder":    "The manager, as the host's database names it, that holds the lock \"ovsmesh\" while this controller does not; absent where it is not known.",
 		"HostStatus.owners":        "UUIDs of other ovsmesh stores that have rows on the host while this controller does not write there; see ovsmesh adopt.",
@@ -378,6 +380,7 @@ func meanings() map[string]string {
 		"SyncStatus.errors":     "What could not be done, host by host; done does not wait for these.",
 		"SyncStatus.generation": "The number that was asked for.",
 		"SyncStatus.hosts":      "Connected hosts.",
+		"SyncStatus.held":       "Why nothing is carried out on any host, so that there is nothing to wait for; absent where it is.",
 		"SyncStatus.inSync":     "Connected hosts that have it.",
 		"SyncStatus.pending":    "Connected hosts that do not.",
 
@@ -480,14 +483,16 @@ func meanings() map[string]string {
 		"TunnelCounters.txErrors":  "Packets that could not be sent.",
 		"TunnelCounters.txPackets": "Packets sent.",
 
-		"Version":         "What runs here.",
-		"Version.storeID": "UUID of the store, which marks everything of ours on hosts.",
-		"Version.version": "Of the server.",
+		"Version":           "What runs here.",
+		"Version.observing": "It was started with --observe: it writes nothing to any host; left out where it does.",
+		"Version.storeID":   "UUID of the store, which marks everything of ours on hosts.",
+		"Version.version":   "Of the server.",
 	}
 	maps.Copy(m, traceMeanings())
 	maps.Copy(m, verifyMeanings())
 	maps.Copy(m, adoptMeanings())
 	maps.Copy(m, supportMeanings())
+	maps.Copy(m, planMeanings())
 	maps.Copy(m, tunnelMeanings())
 	return m
 }

@@ -56,6 +56,8 @@ func (s *Server) table() []route {
 			about: operation{id: "sync", summary: "How far connected hosts have followed a change", need: "generation", answer: SyncStatus{}, trouble: read}},
 		{method: "GET", path: "/v1/topology", query: topologyParameters, serve: s.topology,
 			about: operation{id: "topology", summary: "Every network's mesh and every host, as they are", answer: Topology{}, trouble: work}},
+		{method: "GET", path: "/v1/plan", query: "hosts network details flows", serve: s.plan,
+			about: operation{id: "plan", summary: "What is not yet as it is wanted on hosts: what is done there next, or would be if the controller did not only look on", answer: Plan{}, trouble: work}},
 		{method: "GET", path: "/v1/audit", query: "network host foreign", serve: s.audit,
 			about: operation{id: "audit", summary: "Compare what is wanted with what the switches hold now", answer: AuditReport{}, trouble: work}},
 		{method: "GET", path: "/v1/audit/history", query: "network host since", serve: s.history,

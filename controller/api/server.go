@@ -27,6 +27,7 @@ type Backend interface {
 	Topology(context.Context, TopologyFilter) (Topology, error)
 	Audit(context.Context, AuditRequest) (AuditReport, error)
 	AuditHistory(context.Context, HistoryRequest) (History, error)
+	Plan(context.Context, PlanRequest) (Plan, error)
 	Flows(context.Context, FlowsRequest) (FlowList, error)
 	Trace(context.Context, TraceRequest) (TraceReport, error)
 	Verify(context.Context, VerifyRequest) (VerifyReport, error)

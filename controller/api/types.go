@@ -53,10 +53,11 @@ type Problem struct {
 // SyncStatus answers GET /v1/sync?generation=N: how far the connected hosts
 // have followed. Hosts that are not connected don't count.
 type SyncStatus struct {
-	Generation uint64        `json:"generation"` // the one asked for
-	Done       bool          `json:"done"`       // every connected host has it on its switches
-	Hosts      int           `json:"hosts"`      // connected hosts
-	InSync     int           `json:"inSync"`     // of them, those that have it
+	Generation uint64        `json:"generation"`     // the one asked for
+	Done       bool          `json:"done"`           // every connected host has it on its switches
+	Hosts      int           `json:"hosts"`          // connected hosts
+	InSync     int           `json:"inSync"`         // of them, those that have it
+	Held       string        `json:"held,omitempty"` // why nothing is carried out anywhere
 	Pending    []HostPending `json:"pending"`
 	Errors     []string      `json:"errors"` // what could not be done, host by host; Done does not wait for these
 }
@@ -157,6 +158,7 @@ type TopologyHost struct {
 	HealthReason  string      `json:"healthReason"`   // why it is not ok
 	Echo          *HostEchoes `json:"echo,omitempty"` // nil while it is not connected
 	OtherWriter   bool        `json:"otherWriter,omitempty"`
+	Observed      bool        `json:"observed,omitempty"`      // we only look on
 	CountersError string      `json:"countersError,omitempty"` // why its counters, which were asked for, are not there
 }
 
@@ -223,7 +225,8 @@ type HostStatus struct {
 	Address    string   `json:"address,omitempty"` // where its OVSDB connection comes from
 	Endpoint   string   `json:"endpoint,omitempty"`
 	InSync     bool     `json:"inSync"`
-	Writer     bool     `json:"writer"` // we hold its lock and so may write
+	Writer     bool     `json:"writer"`             // we hold its lock and so may write
+	Observed   bool     `json:"observed,omitempty"` // we only look on
 	LockHolder string   `json:"lockHolder,omitempty"`
 	Owners     []string `json:"owners,omitempty"`
 	Left       bool     `json:"left,omitempty"`
@@ -281,4 +284,6 @@ type AuditReport = audit.Report
 type Version struct {
 	Version string `json:"version"`
 	StoreID string `json:"storeID"` // the store's UUID, which marks our rows
+
+	Observing bool `json:"observing,omitempty"` // nothing is written to hosts
 }

@@ -15,7 +15,7 @@ type Change struct {
 	Name    string // of the row; of a Controller its target
 	Bridge  string // that holds it, or is it; "" for Open_vSwitch
 	Port    string // that holds an Interface, or is it; "" for other rows
-	Verb    string // VerbMake, VerbTake, VerbChange or VerbDelete
+	Verb    string // one of the Verbs
 	Columns []ColumnChange
 
 	Network, Peer string // of a tunnel's rows
@@ -23,10 +23,11 @@ type Change struct {
 
 // What becomes of a row.
 const (
-	VerbMake   = "make"   // it is not there
-	VerbTake   = "take"   // it is nobody's, and becomes ours in place
-	VerbChange = "change" // it is ours, or stays another's
-	VerbDelete = "delete"
+	VerbMake    = "make"    // it is not there
+	VerbTake    = "take"    // it is nobody's, and becomes ours in place
+	VerbChange  = "change"  // whose it is stays as it is
+	VerbRelease = "release" // it was ours, and becomes nobody's in place
+	VerbDelete  = "delete"
 )
 
 // ColumnChange is a column, or one key of a map as COLUMN:KEY, with what it holds
@@ -146,8 +147,11 @@ func (c *comparer) row(table string, was, is schema.Columned, at Change) {
 		at.Verb = VerbDelete
 	default:
 		at.Verb = VerbChange
-		if owner(was) == "" && owner(is) != "" {
+		switch before, after := owner(was), owner(is); {
+		case before == "" && after != "":
 			at.Verb = VerbTake
+		case before != "" && after == "":
+			at.Verb = VerbRelease
 		}
 	}
 	for _, column := range schema.Columns(table) {

@@ -239,7 +239,7 @@ func TestCompareVerbs(t *testing.T) {
 		back[c.Table+" "+c.Name] = c.Verb
 	}
 	for row, verb := range verbs {
-		is := map[string]string{plan.VerbMake: plan.VerbDelete, plan.VerbDelete: plan.VerbMake, plan.VerbTake: plan.VerbChange, plan.VerbChange: plan.VerbChange}[verb]
+		is := map[string]string{plan.VerbMake: plan.VerbDelete, plan.VerbDelete: plan.VerbMake, plan.VerbTake: plan.VerbRelease, plan.VerbChange: plan.VerbChange}[verb]
 		if back[row] != is {
 			t.Errorf("%s: %s there, %s back", row, verb, back[row])
 		}
