@@ -160,6 +160,12 @@ func TestRealSwitches(t *testing.T) {
 	if notes := xen.otherConfig(); notes[noteHosts] != "" {
 		t.Errorf("%v", notes)
 	}
+
+	// A host that CloudStack believes to be set up is not, as where a note was
+	// left: the tunnel is there all the same once there is a bridge.
+	switches[0].VSCtl("add-br", "xapi1")
+	xapi("SUCCESS:t103-1-2", createTunnel, xapiCalls()[createTunnel])
+	ports(1, "t103-1-2\ngre\nkey=103 remote_ip=192.0.2.2")
 }
 
 // connected waits until the controller knows so many hosts, all connected.
