@@ -92,6 +92,7 @@ type environment struct {
 	port       uint16 // where bridges dial in
 	compilers  compilers
 	looks      looks
+	patience   time.Duration // with calls of the ovstunnel plugin
 }
 
 func (e *environment) switchTarget(local netip.Addr) string {
@@ -126,7 +127,7 @@ func New(cfg Config) (*Controller, error) {
 	c.env = &environment{
 		log: cfg.Log, hub: h, events: h.told.events, history: newHistory(historyKept), switches: c.switches, metrics: c.metrics,
 		sweepEvery: cmp.Or(cfg.SweepEvery, sweepEvery), owner: cfg.Store.UUID(), advertise: cfg.Advertise, port: addr.AddrPort().Port(),
-		compilers: cfg.compilers,
+		compilers: cfg.compilers, patience: cmp.Or(cfg.Patience, tunnelPatience),
 	}
 	h.newLoop = func(name string) *host { return newHost(name, c.env) }
 	return c, nil

@@ -51,10 +51,18 @@ func loopback(t *testing.T) net.Listener {
 
 func serveWeb(t *testing.T, b api.Backend, token string, opts ...func(*api.Limits)) *web {
 	t.Helper()
+	return serveServer(t, b, token, func(s *api.Server) {
+		for _, o := range opts {
+			o(&s.Limits)
+		}
+	})
+}
+
+// serveServer serves the API of a backend; set changes the server before it runs.
+func serveServer(t *testing.T, b api.Backend, token string, set func(*api.Server)) *web {
+	t.Helper()
 	s := api.NewServer(b, token, zap.NewNop())
-	for _, o := range opts {
-		o(&s.Limits)
-	}
+	set(s)
 	l := loopback(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"ovsmesh/controller"
+	"ovsmesh/controller/api"
 	"ovsmesh/controller/store"
 )
 
@@ -23,6 +24,7 @@ const (
 	envServeDir = "OVSMESH_TEST_SERVE_DIR"
 	envServeDB  = "OVSMESH_TEST_SERVE_OVSDB"
 	envServeOF  = "OVSMESH_TEST_SERVE_OPENFLOW"
+	envServeAPI = "OVSMESH_TEST_SERVE_API" // may be left out
 )
 
 func TestMain(m *testing.M) {
@@ -62,6 +64,13 @@ func serveAlone(dir string) error {
 	if err != nil {
 		return err
 	}
+	if addr := os.Getenv(envServeAPI); addr != "" {
+		web, err := net.Listen("tcp", addr)
+		if err != nil {
+			return err
+		}
+		go func() { _ = api.NewServer(ctl, "", zap.NewNop()).Run(context.Background(), web) }() // until the process is killed
+	}
 	fmt.Println("serving")
 	return ctl.Run(context.Background())
 }
@@ -70,19 +79,30 @@ func serveAlone(dir string) error {
 // the ports of the one before. The caller kills it.
 func (m *mesh) startProcess() *os.Process {
 	m.t.Helper()
+	return startAlone(m.t, m.dir, m.ctl.ovsdb, m.ctl.openflow, "")
+}
+
+// startAlone starts a controller in a process of its own, with its API where web
+// is not empty. The caller kills it.
+func startAlone(t *testing.T, dir, ovsdb, openflow, web string) *os.Process {
+	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), envServeDir+"="+m.dir, envServeDB+"="+m.ctl.ovsdb, envServeOF+"="+m.ctl.openflow)
+	cmd.Env = append(os.Environ(), envServeDir+"="+dir, envServeDB+"="+ovsdb, envServeOF+"="+openflow, envServeAPI+"="+web)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
-	m.check(err)
-	m.check(cmd.Start())
-	m.t.Cleanup(func() {
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
 		_ = cmd.Process.Kill() // it may have been killed already
 		_ = cmd.Wait()
 	})
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil || !strings.HasPrefix(line, "serving") {
-		m.t.Fatalf("controller process: %q, %v", line, err)
+		t.Fatalf("controller process: %q, %v", line, err)
 	}
 	return cmd.Process
 }

@@ -1,7 +1,6 @@
 package controller
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -73,7 +72,7 @@ func (t *tunnelCall) serve(ctx context.Context, r api.TunnelRequest) (err error)
 		return err
 	}
 	defer free()
-	ctx, cancel := context.WithTimeout(ctx, t.ctl.patience())
+	ctx, cancel := context.WithTimeout(ctx, t.ctl.env.patience)
 	defer cancel()
 	if err := t.refuseVPC(ctx); err != nil {
 		return err
@@ -89,7 +88,7 @@ func (t *tunnelCall) serve(ctx context.Context, r api.TunnelRequest) (err error)
 		err = t.destroyBridge(ctx, l)
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		err = fmt.Errorf("host %s: not done within %v: %w", t.host, t.ctl.patience(), api.ErrUnavailable)
+		err = fmt.Errorf("host %s: not done within %v: %w", t.host, t.ctl.env.patience, api.ErrUnavailable)
 	}
 	return err
 }
@@ -190,8 +189,6 @@ func (t *tunnelCall) tell(function string, took time.Duration, err error) {
 	}
 	t.ctl.log.Info("call of the plugin", append(fields, zap.String("value", t.answer.Value))...)
 }
-
-func (c *Controller) patience() time.Duration { return cmp.Or(c.cfg.Patience, tunnelPatience) }
 
 // callers counts the calls that wait.
 type callers struct {

@@ -75,8 +75,8 @@ func (h *hub) hostFrom(peer netip.Addr) (string, error) {
 		return names[0], nil
 	case len(names) > 1:
 		const shown = 3
-		return "", badCall("which host is called can't be told: hosts %s and others are all connected from %s, where the call comes from: %s",
-			strings.Join(names[:min(len(names), shown)], ", "), peer, do)
+		return "", badCall("which host is called can't be told: hosts %s are all connected from %s, where the call comes from: %s",
+			firstOf(names, shown), peer, do)
 	}
 	return "", badCall("which host is called can't be told: the call comes from %s, and no host is connected from there: %s", peer, do)
 }
@@ -123,4 +123,13 @@ func (c *Controller) managerTarget() string {
 		}
 	}
 	return "tcp:CONTROLLER:6640"
+}
+
+// firstOf returns the first of some names, and how many more there are.
+func firstOf(names []string, shown int) string {
+	text := strings.Join(names[:min(len(names), shown)], ", ")
+	if more := len(names) - shown; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
 }

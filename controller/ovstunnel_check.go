@@ -166,12 +166,8 @@ func (h *host) bridgeFree(bridge string) verdict {
 	}
 	if list := plan.Occupants(h.att.db, h.env.owner, bridge); len(list) > 0 {
 		const shown = 5
-		more := ""
-		if len(list) > shown {
-			more = fmt.Sprintf(" and %d more", len(list)-shown)
-		}
-		return verdict{err: fmt.Errorf("%w: bridge %s of host %s is in use: port %s%s is on it; nothing is deleted",
-			topology.ErrConflict, bridge, h.name, strings.Join(list[:min(len(list), shown)], ", "), more)}
+		return verdict{err: fmt.Errorf("%w: bridge %s of host %s is in use: port %s is on it; nothing is deleted",
+			topology.ErrConflict, bridge, h.name, firstOf(list, shown))}
 	}
 	return verdict{done: true}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -309,4 +310,14 @@ func TestTunnelCallsRefused(t *testing.T) {
 	if len(before.Hosts) != len(after.Hosts) || len(before.Networks) != len(after.Networks) {
 		t.Errorf("a refused call changed the spec: %+v, %+v", before, after)
 	}
+}
+
+// listenAt listens where a controller has listened before.
+func listenAt(t *testing.T, addr string) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
 }

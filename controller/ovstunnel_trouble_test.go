@@ -164,7 +164,7 @@ func TestTunnelCallsAreBounded(t *testing.T) {
 // A bridge on which a VM's interface is stays, and with it the network; once that
 // is gone it goes.
 func TestTunnelDestroyBridgeInUse(t *testing.T) {
-	c := startCloud(t, 2)
+	c := startCloud(t, 2, func(c *controller.Config) { c.Patience = 8 * time.Second })
 	c.setup(1)
 	c.setup(2)
 	c.tunnel(1, 2)
@@ -177,7 +177,7 @@ func TestTunnelDestroyBridgeInUse(t *testing.T) {
 	// Unplugged while the call is on its way.
 	var unplug sync.WaitGroup
 	unplug.Go(func() {
-		time.Sleep(500 * time.Millisecond)
+		time.Sleep(400 * time.Millisecond)
 		s.VSCtl("del-port", "vif1.0")
 	})
 	c.must("SUCCESS:xapi3", 1, "destroy_ovs_bridge", "bridge", "xapi3", "cs_host_id", "11")
@@ -189,7 +189,7 @@ func TestTunnelDestroyBridgeInUse(t *testing.T) {
 
 // A bridge that nobody has taken, and one of an operator's own network.
 func TestTunnelDestroyOtherBridges(t *testing.T) {
-	c := startCloud(t, 1)
+	c := startCloud(t, 1, func(c *controller.Config) { c.Patience = 8 * time.Second })
 	s := c.host(1)
 	s.VSCtl("add-br", "xapi9", "--", "add-port", "xapi9", "t109-1-2", "--", "set", "Interface", "t109-1-2", "type=gre", "options:key=109", "options:remote_ip=192.0.2.9")
 	c.must("SUCCESS:xapi9", 1, "destroy_ovs_bridge", "bridge", "xapi9", "cs_host_id", "11")

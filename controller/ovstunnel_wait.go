@@ -14,15 +14,15 @@ import (
 type verdict struct {
 	done bool   // it is so
 	why  string // it is not so yet: what is waited for
-	err  error  // it can't be so as things are; they may change within insistFor
+	err  error  // it can't be so as things are, which may change for a while
 }
 
-// insistFor is how long something that can't be must go on so before a call gives
-// up, instead of waiting for its time to be over: what has just been unplugged is
-// still there for a moment.
+// Something that can't be must go on so for this part of a call's time, 3 s of
+// 20 s, before it is given up: what has just been unplugged is still there for a
+// moment.
 const (
-	insistFor  = 3 * time.Second
-	insistLook = 100 * time.Millisecond
+	insistShare = 0.15
+	insistLook  = 50 * time.Millisecond
 )
 
 // awaited is a look that a host's loop repeats whenever something has changed,
@@ -56,6 +56,7 @@ func (h *host) until(ctx context.Context, look func(context.Context) verdict) er
 	}()
 	defer func() { <-asked }()
 	defer cancel()
+	insist := time.Duration(insistShare * float64(h.env.patience))
 	tick := time.NewTicker(insistLook)
 	defer tick.Stop()
 	for {
@@ -67,7 +68,7 @@ func (h *host) until(ctx context.Context, look func(context.Context) verdict) er
 		case <-ctx.Done():
 			return w.unmet(h)
 		case <-tick.C:
-			if s := w.state.Load(); s != nil && s.err != nil && time.Since(s.since) > insistFor {
+			if s := w.state.Load(); s != nil && s.err != nil && time.Since(s.since) > insist {
 				return s.err
 			}
 		}
