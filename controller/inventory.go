@@ -19,7 +19,7 @@ func (c *Controller) Inventory(ctx context.Context, r api.InventoryRequest) (api
 	var loops []*host // of inv.Hosts
 	err := c.hub.do(ctx, func() {
 		for _, n := range c.hub.intent.Networks() {
-			inv.Networks = append(inv.Networks, api.InventoryNetwork{Name: n.Name, ID: n.ID, Encap: n.Encap, Key: n.Key})
+			inv.Networks = append(inv.Networks, api.InventoryNetwork{Name: n.Name, ID: n.ID, Encap: n.Encap, Key: n.Key, Pins: n.Pins})
 		}
 		for _, name := range slices.Sorted(maps.Keys(c.hub.facts)) {
 			h := api.InventoryHost{Name: name, HostFacts: c.hub.facts[name]}

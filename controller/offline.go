@@ -113,7 +113,29 @@ func offlineIntent(files []topology.File, inv api.Inventory) (*topology.Intent, 
 	if err != nil {
 		return nil, err
 	}
-	return intent, intent.Commit(change)
+	if err := intent.Commit(change); err != nil {
+		return nil, err
+	}
+	return intent, offlinePins(intent, inv)
+}
+
+// offlinePins adds what CloudStack's calls keep, as far as the spec still has
+// its hosts.
+func offlinePins(intent *topology.Intent, inv api.Inventory) error {
+	kept := topology.Adoption{Spec: &topology.Spec{}, Networks: map[string]topology.AdoptedNetwork{}}
+	for _, n := range inv.Networks {
+		gone := func(p topology.Pin) bool {
+			_, from := intent.Host(p.From)
+			_, to := intent.Host(p.To)
+			return !from || !to && p.To != ""
+		}
+		kept.Networks[n.Name] = topology.AdoptedNetwork{Pins: slices.DeleteFunc(slices.Clone(n.Pins), gone)}
+	}
+	change, err := intent.PlanAdopt(kept)
+	if err != nil {
+		return err
+	}
+	return intent.Commit(change)
 }
 
 // take lends the loop the database that the inventory describes.

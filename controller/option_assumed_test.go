@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"ovsmesh/controller/api"
 	"ovsmesh/ovsdb/ovstest"
@@ -98,6 +99,7 @@ func TestAssumedHostDialsIn(t *testing.T) {
 		t.Errorf("what it is now: %+v", is)
 	}
 	m.peersInSync()
+	time.Sleep(time.Second) // so that what comes late is missed
 	m.lost("it dials in", 0, pings)
 
 	// It leaves, and is as it was.
@@ -142,6 +144,8 @@ func TestAssumedHostDialsIn(t *testing.T) {
 	m.pingAll(vms...)
 	m.peersInSync()
 	m.clean()
+	o := m.offline()
+	m.agree(o, m.dumped(o), api.AuditRequest{})
 	if is := m.rowsOf(old); !sameUUIDs(is, before["xen9"]) {
 		t.Errorf("ports of xen9 were\n%s\nand are\n%s", before["xen9"], is)
 	}

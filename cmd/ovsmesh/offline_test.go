@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"ovsmesh/controller/api"
+	"ovsmesh/topology"
 )
 
 // An inventory is read as it was written, in YAML and in JSON, whatever its
@@ -22,7 +23,8 @@ func TestInventoryIsLossless(t *testing.T) {
 		odd[fmt.Sprintf("k%d", i)] = v
 	}
 	tag := int64(0)
-	want := api.Inventory{StoreID: "5b3c0000-0000-4000-8000-00000000000a", Networks: []api.InventoryNetwork{{Name: "blue", ID: 4294967295, Encap: "gre", Key: 4294967295}},
+	want := api.Inventory{StoreID: "5b3c0000-0000-4000-8000-00000000000a", Networks: []api.InventoryNetwork{{Name: "blue", ID: 4294967295, Encap: "gre", Key: 4294967295,
+		Pins: []topology.Pin{{From: "xen1", Bridge: "xapi3"}, {From: "xen1", To: "cs-7", Port: "t103-1-7", Bridge: "xapi3"}}}},
 		Hosts: []api.InventoryHost{{Name: "1e5", ID: 1, Left: true, Missing: "no: why", OVS: &api.InventoryOVS{Version: "3.1", Lacks: []string{"Port.protected"},
 			Bridges: []api.InventoryBridge{{Name: "012", DatapathID: "0000000000000012", ExternalIDs: odd, Protocols: []string{"OpenFlow13"}, Ports: []api.InventoryPort{
 				{Name: "null", Tag: &tag, Trunks: []int64{4095}, Interfaces: []api.InventoryInterface{{Name: "on", OFPort: -1, Options: odd}}}}}}}}}}

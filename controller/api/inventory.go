@@ -22,6 +22,7 @@ type InventoryNetwork struct {
 	ID    uint32         `json:"id"` // in the cookies of its flows
 	Encap topology.Encap `json:"encap"`
 	Key   uint32         `json:"key"`
+	Pins  []topology.Pin `json:"pins,omitempty"` // what CloudStack's calls keep in it, which no spec says
 }
 
 // InventoryHost is one host's facts by its name.

@@ -249,6 +249,7 @@ func meanings() map[string]string {
 		"InventoryNetwork.id":    "Its number, by which the cookies of flows name it.",
 		"InventoryNetwork.key":   "Its tunnel key.",
 		"InventoryNetwork.name":  "Its name.",
+		"InventoryNetwork.pins":  "What CloudStack's calls keep in it, which no spec says; absent where there is nothing.",
 
 		"InventoryOVS":         "The part of a host's Open vSwitch database that decides what belongs on its bridges.",
 		"InventoryOVS.bridges": "Its bridges, sorted by name.",
