@@ -38,11 +38,17 @@ func (c *Controller) Adoptable(ctx context.Context) (api.AdoptOffer, error) {
 	for _, id := range adopt.Stores(hosts) {
 		offer.Stores = append(offer.Stores, storeOffer(hosts, adopt.Rebuild(hosts, adopt.Pick{Store: id, All: true})))
 	}
+	if slices.Contains(sources(hosts), adopt.Plugin) {
+		told := adopt.RebuildPlugin(hosts, adopt.Pick{All: true})
+		o := storeOffer(hosts, told.Told)
+		o.Left = append(o.Left, told.Left...)
+		offer.Stores = append(offer.Stores, o)
+	}
 	return offer, nil
 }
 
 func storeOffer(hosts []adopt.Host, told adopt.Told) api.AdoptStore {
-	o := api.AdoptStore{ID: told.Store, Networks: []api.AdoptNetwork{}, Hosts: []api.AdoptHost{}, Away: []api.AdoptAway{}, Problems: []string{}}
+	o := api.AdoptStore{ID: told.Store, Networks: []api.AdoptNetwork{}, Hosts: []api.AdoptHost{}, Away: []api.AdoptAway{}, Problems: []string{}, Left: []string{}}
 	for _, n := range told.Networks {
 		row := api.AdoptNetwork{Name: n.Name, Tenant: n.Note.Network.Tenant, Encap: n.Note.Network.Encap, Key: n.Note.Network.Key, Told: n.Noted,
 			Hosts: []string{}, Bridges: []string{}}
@@ -64,6 +70,12 @@ func storeOffer(hosts []adopt.Host, told adopt.Told) api.AdoptStore {
 		at := slices.IndexFunc(hosts, func(h adopt.Host) bool { return h.Name == n.Host })
 		for _, b := range hosts[at].Bridges {
 			if b.Store == told.Store {
+				row.Bridges = append(row.Bridges, b.Name)
+				row.Tunnels += len(b.Tunnels)
+			}
+		}
+		for _, b := range hosts[at].Plugin {
+			if told.Store == adopt.Plugin && !b.VPC && b.Store == "" {
 				row.Bridges = append(row.Bridges, b.Name)
 				row.Tunnels += len(b.Tunnels)
 			}
@@ -99,6 +111,9 @@ func (c *Controller) Adopt(ctx context.Context, r api.AdoptRequest) (api.AdoptRe
 	pick, err := pickOf(r, hosts)
 	if err != nil {
 		return res, err
+	}
+	if pick.Store == adopt.Plugin {
+		return c.adoptPlugin(ctx, r, hosts, pick, unseen)
 	}
 	told := adopt.Rebuild(hosts, pick)
 	if problems := unsettled(told.Problems, spec); len(problems) > 0 {
@@ -158,8 +173,14 @@ func pickOf(r api.AdoptRequest, hosts []adopt.Host) (adopt.Pick, error) {
 	if r.All != (r.Name == "") {
 		return pick, &api.RequestError{Text: "name one host or network, or ask for all"}
 	}
-	if r.Store != "" && !slices.Contains(adopt.Stores(hosts), r.Store) {
-		return pick, fmt.Errorf("store %s: %w on any host that is connected; there is %s", r.Store, topology.ErrNotFound, orNone(adopt.Stores(hosts)))
+	stores := sources(hosts)
+	switch {
+	case r.Store != "" && !slices.Contains(stores, r.Store):
+		return pick, fmt.Errorf("store %s: %w on any host that is connected; there is %s", r.Store, topology.ErrNotFound, orNone(stores))
+	case r.Store == "" && len(stores) == 1:
+		pick.Store = stores[0]
+	case r.Store == "" && len(stores) > 1 && slices.Contains(stores, adopt.Plugin):
+		return pick, &api.RequestError{Text: fmt.Sprintf("hosts carry rows of CloudStack's plugin and of %s: choose with --store, `--store %s` first", orNone(adopt.Stores(hosts)), adopt.Plugin)}
 	}
 	if r.All {
 		return pick, nil
@@ -176,8 +197,16 @@ func pickOf(r api.AdoptRequest, hosts []adopt.Host) (adopt.Pick, error) {
 		}
 		for _, b := range h.Bridges {
 			names = append(names, b.Networks()...)
-			if slices.Contains(b.Networks(), name) && kind != "host" {
+			if pick.Store != adopt.Plugin && slices.Contains(b.Networks(), name) && kind != "host" {
 				pick.Network = name
+			}
+		}
+	}
+	if pick.Store == adopt.Plugin {
+		for _, n := range adopt.RebuildPlugin(hosts, adopt.Pick{All: true}).Networks {
+			names = append(names, n.Name)
+			if n.Name == strings.ToLower(name) && kind != "host" {
+				pick.Network = n.Name
 			}
 		}
 	}
@@ -245,6 +274,7 @@ func (c *Controller) readRows(ctx context.Context) (hosts []adopt.Host, unseen [
 			if now.loop.ask(ctx, func(context.Context) {
 				if connected = now.loop.att != nil; connected {
 					h.Bridges = adopt.Read(now.loop.att.db, c.env.owner)
+					h.Plugin = adopt.ReadPlugin(now.loop.att.db, c.env.owner)
 				}
 			}) && connected {
 				read[i] = h

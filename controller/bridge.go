@@ -24,6 +24,9 @@ type bridge struct {
 	taking   map[uint32]struct{} // those that take it with the host's own ports in it
 	learning map[uint32]struct{} // those of profile learning
 
+	ofPlugin bool   // CloudStack's plugin has had a hand in it: flows that are its own to the last bit are ours
+	plugin   string // which of them it had, to be noted when it is taken; see plan.PluginNote
+
 	failMode string // as last seen; a change of it makes the switch drop all flows
 
 	dpid   uint64
@@ -218,6 +221,7 @@ func (h *host) surveyBridges() {
 			continue
 		}
 		h.expect(b, r)
+		h.surveyPlugin(b, r)
 		if r != nil && r.FailMode != b.failMode {
 			b.failMode = r.FailMode
 			b.synced = false

@@ -22,7 +22,13 @@ func (e *edits) update(k flow.Key, u *wire.FlowUpdate) {
 	case pipeline.Owned(u.Flow.Cookie):
 		e.ours(k, u)
 	case u.Event == wire.UpdateRemoved:
+		if id, ours := e.b.networkOf(&u.Flow); ours { // the plugin's, that we have not taken away yet
+			e.network(id).remove(k)
+		}
 		e.strangerGone(k)
+	case e.b.isPlugins(&u.Flow):
+		id, _ := e.b.networkOf(&u.Flow)
+		e.network(id).put(k, u.Flow, false)
 	default:
 		e.stranger(k, &u.Flow)
 	}

@@ -8,7 +8,6 @@ import (
 	"go.uber.org/zap"
 
 	"ovsmesh/openflow/flow"
-	"ovsmesh/openflow/pipeline"
 	"ovsmesh/openflow/wire"
 )
 
@@ -167,11 +166,11 @@ func (h *host) readBack(ctx context.Context, b *bridge) ([]wire.Mod, error) {
 		b.dirty[id] = struct{}{}
 	}
 	for _, f := range got {
-		if !pipeline.Owned(f.Cookie) {
+		id, ours := b.networkOf(&f)
+		if !ours {
 			b.strangers[f.Key()] = struct{}{}
 			continue
 		}
-		id := pipeline.NetworkOf(f.Cookie)
 		b.installed[id] = append(b.installed[id], f)
 		b.dirty[id] = struct{}{}
 		b.virgin = false

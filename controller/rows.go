@@ -43,6 +43,9 @@ func (h *host) write(ctx context.Context) bool {
 	}
 	wrote := false
 	if h.writable() && h.retry.ready() {
+		if h.complete {
+			h.unflood(ctx)
+		}
 		h.keptAgain()
 		p, looked := h.plan(false)
 		if len(h.kept) > 0 {
@@ -85,7 +88,7 @@ type look struct {
 // those that are left to other programs or not.
 func (h *host) plan(forgiving bool) (plan.Plan, look) {
 	l := look{complete: h.complete, networks: maps.Clone(h.dirty)}
-	w := plan.Want{Owner: h.env.owner, Complete: h.complete}
+	w := plan.Want{Owner: h.env.owner, Complete: h.complete, Return: h.isLeaving()}
 	for _, b := range h.bridges {
 		switch {
 		case b.wanted():
@@ -127,6 +130,7 @@ func (h *host) plan(forgiving bool) (plan.Plan, look) {
 
 func (h *host) wantBridge(b *bridge) plan.Bridge {
 	w := plan.Bridge{Name: b.name, Target: h.target(), Hold: h.held(b), Take: b.takes(), Normal: len(b.learning) > 0}
+	w.Open, w.Spans, w.Plugin = h.keepsOpen(b), h.spans(b), b.plugin
 	for _, name := range b.nets {
 		on := h.on[name]
 		if on == nil {
@@ -266,7 +270,11 @@ func (h *host) transact(ctx context.Context, p plan.Plan, l look) bool {
 		h.pacing.start()
 		steps := p.Steps()
 		h.log.Log(h.workLevel(), "rows", zap.Int("steps", len(steps)), zap.Strings("first", steps[:min(len(steps), stepsLogged)]))
+		then := h.reflood(p, batches)
 		sent, err := h.sendAll(ctx, batches)
+		if err == nil && len(then) > 0 {
+			err = h.sendSettled(ctx, then)
+		}
 		if err == nil {
 			h.did.rows(steps)
 		}

@@ -89,8 +89,9 @@ func (h *host) readStrangers(ctx context.Context, b *bridge) error {
 		return err
 	}
 	var kept [][]byte
+	var plugin pipeline.Plugin
 	for _, f := range got {
-		if pipeline.Owned(f.Cookie) || isDefault(f) {
+		if pipeline.Owned(f.Cookie) || isDefault(f) || b.ofPlugin && plugin.Add(&f) {
 			continue
 		}
 		raw, err := wire.EncodeFlowMod(wire.Mod{Command: wire.Add, Flow: &f}, 0)
@@ -113,6 +114,9 @@ func (h *host) readStrangers(ctx context.Context, b *bridge) error {
 		if !slices.ContainsFunc(got, func(f flow.Flow) bool { return f.Key() == m.Flow.Key() }) {
 			kept = append(kept, raw)
 		}
+	}
+	if b.ofPlugin && b.wanted() {
+		b.plugin = h.pluginNote(b, plugin).String()
 	}
 	if len(kept) > 0 {
 		h.log.Info("flows of others kept", zap.String("bridge", b.name), zap.Int("flows", len(kept)))
@@ -137,9 +141,16 @@ func (h *host) clearBridge(ctx context.Context, b *bridge) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	back := map[flow.Key]struct{}{}
+	for _, f := range h.pluginFlows(b) {
+		back[f.Key()] = struct{}{}
+		mods = append(mods, wire.Mod{Command: wire.Add, Flow: &f})
+	}
 	for _, fs := range b.installed {
 		for _, f := range fs {
-			mods = append(mods, wire.Mod{Command: wire.DeleteStrict, Flow: &f})
+			if _, replaced := back[f.Key()]; !replaced {
+				mods = append(mods, wire.Mod{Command: wire.DeleteStrict, Flow: &f})
+			}
 		}
 	}
 	if err := b.sess.ApplyWith(ctx, mods, permit{h.att.sess, &h.proofLimit}); err != nil {

@@ -100,6 +100,7 @@ func (n *netState) attach(h *hostState, listed, pinned bool) *OnHost {
 	on.Self = Member{
 		Host: h.name, HostID: h.rec.ID,
 		Endpoint: h.end.addr, Explicit: h.end.explicit, Error: h.end.err, External: external,
+		Assumed: external && h.rec.Assumed,
 	}
 	if external {
 		on.Self.seeAll(j.vifs)

@@ -72,6 +72,7 @@ type Member struct {
 	Explicit bool       // Endpoint was named by the spec: also local_ip of this host's own tunnels
 	Error    string     // why it has no usable endpoint: peers make no tunnel to it and show this
 	External bool       // a tunnel endpoint that nobody of us programs
+	Assumed  bool       // likewise: CloudStack's plugin does, see HostRecord.Assumed
 	Stations []Station  // of its VIFs in the network, sorted by MAC, each MAC once
 
 	// Floating are the IP addresses that its VIFs may use beside their own,

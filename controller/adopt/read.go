@@ -30,6 +30,8 @@ type Host struct {
 	ID       int        // likewise
 	Endpoint netip.Addr // of its tunnels, as it follows from what the host reports; may be invalid
 	Bridges  []Bridge   // those of other stores, sorted by name
+
+	Plugin []PluginBridge // those of CloudStack's plugin, sorted by name
 }
 
 // Bridge is a bridge that another store has marked as its own.

@@ -17,11 +17,12 @@ type AdoptOffer struct {
 
 // AdoptStore is what one store has left.
 type AdoptStore struct {
-	ID       string         `json:"id"` // UUID
+	ID       string         `json:"id"` // UUID; "plugin" is CloudStack's ovstunnel plugin
 	Networks []AdoptNetwork `json:"networks"`
 	Hosts    []AdoptHost    `json:"hosts"`
 	Away     []AdoptAway    `json:"away"`
 	Problems []string       `json:"problems"` // what would be refused, but for a spec that settles it
+	Left     []string       `json:"left"`     // what is left alone, and why
 }
 
 // AdoptNetwork is a network as its rows tell it.
@@ -57,7 +58,7 @@ type AdoptAway struct {
 type AdoptRequest struct {
 	Name   string `json:"name,omitempty"`  // of a host or a network, or host/NAME or network/NAME
 	All    bool   `json:"all,omitempty"`   // instead of Name
-	Store  string `json:"store,omitempty"` // UUID; may be left out where there is one only
+	Store  string `json:"store,omitempty"` // UUID, or "plugin"; may be left out where there is one only
 	Files  []File `json:"files,omitempty"` // a spec: of what it names it has the last word
 	DryRun bool   `json:"dryRun,omitempty"`
 	Force  bool   `json:"force,omitempty"` // even where tunnels would go or change

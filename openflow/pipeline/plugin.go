@@ -18,6 +18,10 @@ const (
 // §7.2.1 OFPP_MAX.
 const firstReserved = 0xffffff00
 
+// resetCounts is OFPFF_RESET_COUNTS, which a switch gives all flows that come by
+// OpenFlow 1.0, as the plugin's do.
+const resetCounts = 1 << 2
+
 // Plugin is what the old plugin has on a bridge, by OpenFlow port numbers. The
 // zero value is what it has on a KVM host: nothing.
 type Plugin struct {
@@ -31,7 +35,7 @@ type Plugin struct {
 func (p Plugin) Flows() []flow.Flow {
 	var flows []flow.Flow
 	add := func(prio uint16, match []flow.OXM, actions ...flow.Action) {
-		flows = append(flows, flow.Flow{Priority: prio, Match: flow.NewMatch(match...), Actions: actions})
+		flows = append(flows, flow.Flow{Priority: prio, Flags: resetCounts, Match: flow.NewMatch(match...), Actions: actions})
 	}
 	for _, group := range pluginGroups() {
 		for _, port := range p.VIFs {
