@@ -162,7 +162,7 @@ func (h *hostNow) hostObject() api.HostObject {
 		s.mu.Lock()
 		st.Connected, st.Writer, st.OVSVersion = s.connected, s.writer, s.version
 		st.InSync = s.connected && s.waiting == ""
-		st.LockHolder, st.Owners = s.holder, s.owners
+		st.LockHolder, st.Owners, st.Foreign = s.holder, s.owners, s.bar == barForeign
 		if s.connected {
 			st.Address = s.address
 			if s.waiting != "" && !st.Observed { // told once, of the controller

@@ -85,7 +85,7 @@ func TestTwoStoresOneWriter(t *testing.T) {
 		m.check(err)
 		for _, h := range o.Hosts {
 			st := h.Status
-			if st.Writer || st.LockHolder != "" || len(st.Owners) != 1 || st.Owners[0] != uuid ||
+			if st.Writer || !st.Foreign || st.LockHolder != "" || len(st.Owners) != 1 || st.Owners[0] != uuid ||
 				!strings.Contains(strings.Join(st.Problems, "; "), "nobody holds the lock") {
 				return fmt.Errorf("%s: %+v", h.Name, st)
 			}

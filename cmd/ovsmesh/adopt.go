@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -14,8 +13,7 @@ import (
 
 func newAdoptCommand(g *globals) *cobra.Command {
 	var req api.AdoptRequest
-	var files []string
-	var wait time.Duration
+	var f specFlags
 	cmd := &cobra.Command{
 		Use:   "adopt [HOST|NETWORK|--all] [--dry-run] [-f FILE ...] [--store UUID] [--force] [--wait[=30s]]",
 		Short: "Take over what another ovsmesh store has left on hosts",
@@ -61,7 +59,7 @@ Exit code: 0 where all was adopted, 1 where anything was not.`,
 			}
 			c := g.client()
 			if req.Name == "" && !req.All {
-				if len(files) > 0 || req.Force || wait > 0 {
+				if len(f.files) > 0 || req.Force || f.wait > 0 {
 					return errors.New("what is to be adopted? name a host or a network, or say --all")
 				}
 				offer, err := c.Adoptable(cmd.Context())
@@ -70,39 +68,26 @@ Exit code: 0 where all was adopted, 1 where anything was not.`,
 				}
 				return g.printOffer(cmd, offer)
 			}
-			if len(files) > 0 {
-				var err error
-				if req.Files, err = readFiles(files, cmd.InOrStdin()); err != nil {
-					return err
+			return f.send(cmd, c, req.DryRun, func(spec []api.File) (uint64, error) {
+				req.Files = spec
+				result, err := c.Adopt(cmd.Context(), req)
+				if err != nil {
+					return 0, notAdopted(err)
 				}
-			}
-			if req.DryRun {
-				wait = 0
-			}
-			w, err := newWaiter(cmd.Context(), c, wait, cmd.ErrOrStderr())
-			if err != nil {
-				return err
-			}
-			result, err := c.Adopt(cmd.Context(), req)
-			if err != nil {
-				return notAdopted(err)
-			}
-			if err := g.printAdopted(cmd, result); err != nil {
-				return err
-			}
-			if result.Store == "" {
-				return nil
-			}
-			return w.wait(cmd.Context(), result.Generation)
+				if err := g.printAdopted(cmd, result); err != nil || result.Store == "" {
+					return 0, err
+				}
+				return result.Generation, nil
+			})
 		},
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&req.All, "all", false, "all networks and hosts that the store has left")
 	flags.BoolVar(&req.DryRun, "dry-run", false, "print what would change and change nothing")
-	flags.StringArrayVarP(&files, "filename", "f", nil, "spec with what rows don't tell, or with the last word: file, directory or - for stdin (repeatable)")
+	flags.StringArrayVarP(&f.files, "filename", "f", nil, "spec with what rows don't tell, or with the last word: file, directory or - for stdin (repeatable)")
 	flags.StringVar(&req.Store, "store", "", "UUID of the store, where hosts carry rows of several")
 	flags.BoolVar(&req.Force, "force", false, "adopt even where tunnels would go or change")
-	addWaitFlag(flags, &wait)
+	addWaitFlag(flags, &f.wait)
 	cmd.RegisterFlagCompletionFunc("store", g.completeStores)
 	return cmd
 }

@@ -14,9 +14,8 @@ import (
 )
 
 func newApplyCommand(g *globals) *cobra.Command {
-	var files []string
+	var f specFlags
 	var req api.ApplyRequest
-	var wait time.Duration
 	cmd := &cobra.Command{
 		Use:   "apply -f FILE|DIR|- [-f ...] [--prune] [--dry-run] [--wait[=30s]]",
 		Short: "Make the objects of a spec what the files say",
@@ -32,37 +31,57 @@ not do part of it; hosts that are not connected get it when they come back.`,
 		Args:              applyArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if len(files) == 0 {
+			if len(f.files) == 0 {
 				return errors.New("nothing to apply: name a file, a directory or - for stdin with -f")
 			}
-			var err error
-			if req.Files, err = readFiles(files, cmd.InOrStdin()); err != nil {
-				return err
-			}
 			c := g.client()
-			if req.DryRun {
-				wait = 0
-			}
-			w, err := newWaiter(cmd.Context(), c, wait, cmd.ErrOrStderr())
-			if err != nil {
-				return err
-			}
-			result, err := c.Apply(cmd.Context(), req)
-			if err != nil {
-				return refused(err)
-			}
-			if err := g.printResult(cmd, result); err != nil {
-				return err
-			}
-			return w.wait(cmd.Context(), result.Generation)
+			return f.send(cmd, c, req.DryRun, func(spec []api.File) (uint64, error) {
+				req.Files = spec
+				result, err := c.Apply(cmd.Context(), req)
+				if err != nil {
+					return 0, refused(err)
+				}
+				return result.Generation, g.printResult(cmd, result)
+			})
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringArrayVarP(&files, "filename", "f", nil, "file, directory or - for stdin (repeatable)")
+	flags.StringArrayVarP(&f.files, "filename", "f", nil, "file, directory or - for stdin (repeatable)")
 	flags.BoolVar(&req.Prune, "prune", false, "delete what no file lists")
 	flags.BoolVar(&req.DryRun, "dry-run", false, "print what would change and change nothing")
-	addWaitFlag(flags, &wait)
+	addWaitFlag(flags, &f.wait)
 	return cmd
+}
+
+// specFlags are the flags of commands that send specs.
+type specFlags struct {
+	files []string
+	wait  time.Duration
+}
+
+// send reads the files, calls change with them, and waits, if it is to, until the
+// generation that change has returned is on all hosts; 0 is that of no change.
+func (f *specFlags) send(cmd *cobra.Command, c *api.Client, dryRun bool, change func([]api.File) (uint64, error)) error {
+	var spec []api.File
+	if len(f.files) > 0 {
+		var err error
+		if spec, err = readFiles(f.files, cmd.InOrStdin()); err != nil {
+			return err
+		}
+	}
+	wait := f.wait
+	if dryRun {
+		wait = 0
+	}
+	w, err := newWaiter(cmd.Context(), c, wait, cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	generation, err := change(spec)
+	if err != nil || generation == 0 {
+		return err
+	}
+	return w.wait(cmd.Context(), generation)
 }
 
 // applyArgs refuses words beside the flags, and says what was probably meant.

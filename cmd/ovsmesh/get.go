@@ -180,6 +180,8 @@ func hostWord(h api.HostObject) string {
 		return "external"
 	case !h.Status.Connected:
 		return "disconnected"
+	case h.Status.Foreign && h.Status.LockHolder == "":
+		return "holds another store's rows"
 	case !h.Status.Writer:
 		return "another controller writes"
 	case h.Status.Health != "" && h.Status.Health != api.HealthOK:

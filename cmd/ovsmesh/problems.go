@@ -136,7 +136,10 @@ func hostProblems(h api.TopologyHost) []string {
 		return out // as its operator wanted
 	}
 	if !h.Connected {
-		why := "its tunnels and flows stay as they are; look at \"ovs-vsctl show\" there, and at the way to this controller's port 6640"
+		why := "its tunnels and flows stay as they are; look at \"ovs-vsctl show\" there, and at the way to the address of its manager"
+		if command := managerCommand(h.HealthReason); command != "" {
+			why = "its tunnels and flows stay as they are; it has hung up itself: unless ovsdb-server has ended there, its manager was removed: run " + command + " on it"
+		}
 		if h.SystemID == "" {
 			why = "it never has been: run \"ovsmesh host join\" on it; it is known by its external_ids:hostname, or by the systemID that the spec may name"
 		}
@@ -153,10 +156,24 @@ func hostProblems(h api.TopologyHost) []string {
 		case b.Error != "":
 			out = append(out, fmt.Sprintf("%s: bridge %s: %s", h.Name, b.Name, b.Error))
 		case !b.Connected && !h.OtherWriter && !strings.Contains(h.HealthReason, "no OpenFlow connection"): // told already
-			out = append(out, fmt.Sprintf("%s: bridge %s has no OpenFlow connection: look at the way from there to this controller's port 6653", h.Name, b.Name))
+			out = append(out, fmt.Sprintf("%s: bridge %s has no OpenFlow connection: look at the way from there to what \"ovs-vsctl get-controller %s\" says", h.Name, b.Name, b.Name))
 		}
 	}
 	return out
+}
+
+// managerCommand returns the command, in quotes, that a reason tells to run on a
+// host whose manager somebody has removed; "" for any other reason.
+func managerCommand(reason string) string {
+	at := strings.Index(reason, `"ovs-vsctl set-manager `)
+	if at < 0 {
+		return ""
+	}
+	end := strings.IndexByte(reason[at+1:], '"')
+	if end < 0 {
+		return ""
+	}
+	return reason[at : at+1+end+1]
 }
 
 // topologyWarnings returns what works, but not as VMs expect, and what to do.

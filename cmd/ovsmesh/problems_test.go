@@ -15,7 +15,7 @@ func TestHostsAlike(t *testing.T) {
 	}
 	top.Hosts[1].Problems = []string{"something of its own"}
 	want := []string{
-		`xen1, xen2, xen3 and 2 more hosts: not connected: its tunnels and flows stay as they are; look at "ovs-vsctl show" there, and at the way to this controller's port 6640`,
+		`xen1, xen2, xen3 and 2 more hosts: not connected: its tunnels and flows stay as they are; look at "ovs-vsctl show" there, and at the way to the address of its manager`,
 		"xen2: something of its own",
 	}
 	if got := topologyProblems(top); !slices.Equal(got, want) {
@@ -68,5 +68,44 @@ func TestProblemOfABridgeIsToldOnce(t *testing.T) {
 	want := []string{"xen1: waiting for bridge xapi10: no answer", "xen1: bridge xapi1: the flows of network blue are not sent"}
 	if got := topologyProblems(api.Topology{Hosts: []api.TopologyHost{host}}); !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// Where it is known what to do on a host it is told, with the command; where a
+// bridge dials is said by its host, as the controller may listen anywhere.
+func TestWhatToDoOnAHost(t *testing.T) {
+	const stays = "its tunnels and flows stay as they are; "
+	for reason, want := range map[string]string{
+		"not connected since 03:04:05 UTC: read: connection reset": stays + `look at "ovs-vsctl show" there, and at the way to the address of its manager`,
+		`not connected since 03:04:05 UTC: EOF; unless ovsdb-server has ended there, its manager was removed: run "ovs-vsctl set-manager tcp:192.0.2.10:7640" on it`: stays +
+			`it has hung up itself: unless ovsdb-server has ended there, its manager was removed: run "ovs-vsctl set-manager tcp:192.0.2.10:7640" on it`,
+		`cut off: "ovs-vsctl set-manager `: stays + `look at "ovs-vsctl show" there, and at the way to the address of its manager`,
+	} {
+		host := api.TopologyHost{Name: "xen1", SystemID: "s1", Health: api.HealthUnreachable, HealthReason: reason}
+		if got := hostProblems(host); !slices.Equal(got, []string{"xen1: not connected: " + want}) {
+			t.Errorf("%s: %q", reason, got)
+		}
+	}
+	host := api.TopologyHost{Name: "xen1", Connected: true, Health: api.HealthOK, Bridges: []api.TopologyBridge{{Name: "xapi1"}}}
+	want := `xen1: bridge xapi1 has no OpenFlow connection: look at the way from there to what "ovs-vsctl get-controller xapi1" says`
+	if got := hostProblems(host); !slices.Equal(got, []string{want}) {
+		t.Errorf("%q", got)
+	}
+}
+
+// Who writes on a host, or why nobody does.
+func TestHostWord(t *testing.T) {
+	for want, st := range map[string]api.HostStatus{
+		"in sync":                    {Connected: true, Writer: true, InSync: true},
+		"another controller writes":  {Connected: true},
+		"holds another store's rows": {Connected: true, Foreign: true, Owners: []string{"u"}},
+		"disconnected":               {Foreign: true},
+	} {
+		if got := hostWord(api.HostObject{Status: st}); got != want {
+			t.Errorf("%+v: %q, want %q", st, got, want)
+		}
+	}
+	if got := hostWord(api.HostObject{Status: api.HostStatus{Connected: true, Foreign: true, LockHolder: "tcp:192.0.2.2:6640"}}); got != "another controller writes" {
+		t.Errorf("where its controller holds the lock: %q", got)
 	}
 }

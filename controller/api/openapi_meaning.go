@@ -188,6 +188,7 @@ func meanings() map[string]string {
 		"TopologyHost.observed":    "This controller only looks on (--observe): it writes nothing there; left out where it does.",
 		"TopologyHost.otherWriter": "Another controller writes on the host, or its rows are another store's: its bridges are not connected to this one. problems says who.",
 		"HostStatus.lockHolder":    "The manager, as the host's database names it, that holds the lock \"ovsmesh\" while this controller does not; absent where it is not known.",
+		"HostStatus.foreign":       "All rows of ovsmesh on the host are other stores', so that this controller writes nothing there, whoever holds the lock; see ovsmesh adopt.",
 		"HostStatus.owners":        "UUIDs of other ovsmesh stores that have rows on the host while this controller does not write there; see ovsmesh adopt.",
 		"HostStatus.writer":        "This controller holds its lock and so may write.",
 

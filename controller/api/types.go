@@ -229,6 +229,7 @@ type HostStatus struct {
 	Observed   bool     `json:"observed,omitempty"` // we only look on
 	LockHolder string   `json:"lockHolder,omitempty"`
 	Owners     []string `json:"owners,omitempty"`
+	Foreign    bool     `json:"foreign,omitempty"` // all rows of ovsmesh there are other stores'
 	Left       bool     `json:"left,omitempty"`
 	OVSVersion string   `json:"ovsVersion,omitempty"`
 	Networks   []string `json:"networks"`
