@@ -52,11 +52,26 @@ func (t *tunnelCall) serve(ctx context.Context, r api.TunnelRequest) (err error)
 	if t.args, err = readTunnelArgs(r.TunnelCall); err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, t.ctl.env.patience)
+	defer cancel()
 	caller, err := t.ctl.caller(ctx, r)
 	if err != nil {
 		return err
 	}
 	t.host, t.answer.Host = caller.name, caller.name
+	free, err := t.ctl.calls.enter(caller.name)
+	if err != nil {
+		return err
+	}
+	defer free()
+	err = t.carryOut(ctx, caller)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("host %s: not done within %v: %w", t.host, t.ctl.env.patience, api.ErrUnavailable)
+	}
+	return err
+}
+
+func (t *tunnelCall) carryOut(ctx context.Context, caller callingHost) error {
 	switch t.args.function {
 	case fnTopology, fnPolicy:
 		return t.keep(ctx)
@@ -67,13 +82,6 @@ func (t *tunnelCall) serve(ctx context.Context, r api.TunnelRequest) (err error)
 	if err != nil {
 		return err
 	}
-	free, err := t.ctl.calls.enter(caller.name)
-	if err != nil {
-		return err
-	}
-	defer free()
-	ctx, cancel := context.WithTimeout(ctx, t.ctl.env.patience)
-	defer cancel()
 	if err := t.refuseVPC(ctx); err != nil {
 		return err
 	}
@@ -86,9 +94,6 @@ func (t *tunnelCall) serve(ctx context.Context, r api.TunnelRequest) (err error)
 		err = t.destroyTunnel(ctx, l)
 	case fnDestroyBridge:
 		err = t.destroyBridge(ctx, l)
-	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		err = fmt.Errorf("host %s: not done within %v: %w", t.host, t.ctl.env.patience, api.ErrUnavailable)
 	}
 	return err
 }
@@ -111,7 +116,7 @@ func (t *tunnelCall) plugin() topology.PluginCall {
 
 func (t *tunnelCall) setupBridge(ctx context.Context, l *host) error {
 	p, err := t.ctl.pinAndWait(ctx, l, func() (*topology.Change, topology.Pinned, error) { return t.ctl.hub.intent.PlanSetupBridge(t.plugin()) },
-		func(p topology.Pinned) verdict { return l.bridgeStands(p.Network, t.args.bridge) })
+		func(p pinned) verdict { return l.bridgeStands(p, t.args.bridge) })
 	return t.answered(p, err, "SUCCESS:"+t.args.bridge)
 }
 
@@ -119,7 +124,7 @@ func (t *tunnelCall) createTunnel(ctx context.Context, l *host) error {
 	p, err := t.ctl.pinAndWait(ctx, l, func() (*topology.Change, topology.Pinned, error) {
 		return t.ctl.hub.intent.PlanCreateTunnel(t.plugin())
 	},
-		func(p topology.Pinned) verdict { return l.tunnelStands(p.Network, t.args.bridge, p.Remote) })
+		func(p pinned) verdict { return l.tunnelStands(p, t.args.bridge) })
 	return t.answered(p, err, "SUCCESS:"+p.Port)
 }
 
@@ -133,9 +138,9 @@ func (t *tunnelCall) destroyTunnel(ctx context.Context, l *host) error {
 		return t.ctl.hub.intent.PlanDestroyTunnel(t.plugin())
 	})
 	if err == nil {
-		err = l.until(ctx, func(context.Context) verdict { return l.tunnelGone(t.args.port) })
+		err = l.until(ctx, func(context.Context) verdict { return l.tunnelGone(p.gen, t.args.port) })
 	}
-	return t.answered(p, err, "SUCCESS")
+	return t.answered(p.Pinned, err, "SUCCESS")
 }
 
 // destroyBridge takes the network off the bridge and then the bridge away. One
@@ -149,16 +154,16 @@ func (t *tunnelCall) destroyBridge(ctx context.Context, l *host) error {
 		return t.ctl.hub.intent.PlanDestroyBridge(t.plugin())
 	})
 	if err == nil {
-		err = l.until(ctx, func(ctx context.Context) verdict { return l.bridgeGone(ctx, bridge) })
+		err = l.until(ctx, func(ctx context.Context) verdict { return l.bridgeGone(ctx, p.gen, bridge) })
 	}
 	if err == nil {
 		err = t.ctl.forgetDocuments(ctx, t.host, bridge)
 	}
-	return t.answered(p, err, "SUCCESS:"+bridge)
+	return t.answered(p.Pinned, err, "SUCCESS:"+bridge)
 }
 
 // unpin makes a change of the intent true that takes pins away.
-func (t *tunnelCall) unpin(ctx context.Context, plan func() (*topology.Change, topology.Pinned, error)) (topology.Pinned, error) {
+func (t *tunnelCall) unpin(ctx context.Context, plan func() (*topology.Change, topology.Pinned, error)) (pinned, error) {
 	done := make(chan pinned, 1)
 	var err error
 	if e := t.ctl.hub.do(ctx, func() {
@@ -167,12 +172,12 @@ func (t *tunnelCall) unpin(ctx context.Context, plan func() (*topology.Change, t
 			done <- p
 		}
 	}); e != nil {
-		return topology.Pinned{}, e
+		return pinned{}, e
 	}
 	if err != nil {
-		return topology.Pinned{}, err
+		return pinned{}, err
 	}
-	return (<-done).Pinned, nil
+	return <-done, nil
 }
 
 // tell logs and counts a call that has been answered.

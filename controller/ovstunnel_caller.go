@@ -102,10 +102,14 @@ func (h callingHost) ready(c *Controller) (*host, error) {
 	case h.loop == nil || h.loop.isLeaving():
 		return nil, fmt.Errorf("host %s is leaving the mesh: %w", h.name, api.ErrUnavailable)
 	}
-	h.loop.status.mu.Lock()
-	connected := h.loop.status.connected
-	h.loop.status.mu.Unlock()
-	if !connected {
+	s := h.loop.status
+	s.mu.Lock()
+	connected, barred, waiting := s.connected, s.bar != barNone, s.waiting
+	s.mu.Unlock()
+	switch {
+	case connected && barred:
+		return nil, fmt.Errorf("host %s waits for %s: %w", h.name, waiting, api.ErrUnavailable)
+	case !connected:
 		return nil, fmt.Errorf("host %s is not connected: run \"ovs-vsctl set-manager %s\" on it: %w", h.name, c.managerTarget(), api.ErrUnavailable)
 	}
 	return h.loop, nil

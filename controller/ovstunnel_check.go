@@ -17,8 +17,9 @@ import (
 // What follows looks at one host, on its loop, for what a call of the plugin has
 // asked for.
 
-// answerable says why nothing can be told of the host yet; ok where it can.
-func (h *host) answerable() (v verdict, ok bool) {
+// answerable says why nothing can be told yet of the host as of a generation; ok
+// where it can.
+func (h *host) answerable(gen uint64) (v verdict, ok bool) {
 	held := h.env.hub.held.Load()
 	switch {
 	case h.leaver:
@@ -29,7 +30,7 @@ func (h *host) answerable() (v verdict, ok bool) {
 		return verdict{err: fmt.Errorf("host %s waits for %s: %w", h.name, held.waits, api.ErrUnavailable)}, false
 	case h.writing.bar != barNone:
 		return verdict{err: fmt.Errorf("host %s waits for %s: %w", h.name, h.writing.text, api.ErrUnavailable)}, false
-	case h.seen != h.mail.last():
+	case h.seen < min(gen, h.mail.last()):
 		return verdict{why: "its turn"}, false
 	}
 	return verdict{}, true
@@ -41,12 +42,13 @@ func (h *host) cant(format string, args ...any) verdict {
 }
 
 // bridgeStands looks whether a bridge is there, ours, and holds the flows of a
-// network.
-func (h *host) bridgeStands(network, bridge string) verdict {
-	v, ok := h.answerable()
+// call's network.
+func (h *host) bridgeStands(p pinned, bridge string) verdict {
+	v, ok := h.answerable(p.gen)
 	if !ok {
 		return v
 	}
+	network := p.Network
 	on := h.on[network]
 	switch {
 	case on == nil:
@@ -91,13 +93,14 @@ func (h *host) flowsStand(on *topology.OnHost) verdict {
 	return verdict{done: true}
 }
 
-// tunnelStands looks whether the tunnel to another host is there, has a port of
-// the switch, and the flows that use it.
-func (h *host) tunnelStands(network, bridge, remote string) verdict {
-	if v, ok := h.answerable(); !ok {
+// tunnelStands looks whether a call's tunnel is there, has a port of the switch,
+// and the flows that use it.
+func (h *host) tunnelStands(p pinned, bridge string) verdict {
+	if v, ok := h.answerable(p.gen); !ok {
 		return v
 	}
-	v := h.bridgeStands(network, bridge)
+	v := h.bridgeStands(p, bridge)
+	network, remote := p.Network, p.Remote
 	on := h.on[network]
 	if on == nil || on.Bridge != bridge {
 		return v
@@ -120,6 +123,8 @@ func (h *host) tunnelStands(network, bridge, remote string) verdict {
 		return verdict{why: "port " + t.Name}
 	case t.row == nil:
 		return v
+	case t.Carrier == "" && t.row.Options["remote_ip"] != t.RemoteIP.String():
+		return verdict{why: fmt.Sprintf("port %s to lead to %s", t.port.Name, t.RemoteIP)}
 	case t.row.Error != "":
 		return h.cant("port %s: %s", t.port.Name, t.row.Error)
 	case t.row.OFPort < 0:
@@ -132,8 +137,8 @@ func (h *host) tunnelStands(network, bridge, remote string) verdict {
 
 // tunnelGone looks whether a port is gone, or is there for other reasons: somebody
 // else's, or still wanted since both hosts are in the network.
-func (h *host) tunnelGone(port string) verdict {
-	if v, ok := h.answerable(); !ok {
+func (h *host) tunnelGone(gen uint64, port string) verdict {
+	if v, ok := h.answerable(gen); !ok {
 		return v
 	}
 	p := h.att.db.PortByName(port)
@@ -154,7 +159,7 @@ func (h *host) tunnelGone(port string) verdict {
 
 // bridgeFree looks whether nothing but its own port and tunnels is on a bridge.
 func (h *host) bridgeFree(bridge string) verdict {
-	if v, ok := h.answerable(); !ok {
+	if v, ok := h.answerable(0); !ok {
 		return v
 	}
 	r := h.att.db.BridgeByName(bridge)
@@ -174,8 +179,8 @@ func (h *host) bridgeFree(bridge string) verdict {
 
 // bridgeGone looks whether a bridge is gone, and deletes it once it is ours no
 // longer and nobody uses it.
-func (h *host) bridgeGone(ctx context.Context, bridge string) verdict {
-	if v, ok := h.answerable(); !ok {
+func (h *host) bridgeGone(ctx context.Context, gen uint64, bridge string) verdict {
+	if v, ok := h.answerable(gen); !ok {
 		return v
 	}
 	if b := h.bridges[bridge]; b != nil && b.wanted() {

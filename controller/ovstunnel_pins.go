@@ -24,9 +24,9 @@ type claim struct{ waiting int }
 // pinned is what became of a call in the intent.
 type pinned struct {
 	topology.Pinned
-	changed bool
-	key     claimKey
-	claim   *claim // nil where an earlier call's pin has come true before
+	gen   uint64 // of the intent; hosts that have taken it up know of the call
+	key   claimKey
+	claim *claim // nil where an earlier call's pin has come true before
 }
 
 // pin plans a change of pins and makes it true in the intent. With wait the
@@ -39,7 +39,7 @@ func (h *hub) pin(host string, wait bool, plan func() (*topology.Change, topolog
 	if err := h.commit(c); err != nil {
 		return pinned{}, err
 	}
-	p := pinned{Pinned: done, changed: !c.Empty(), key: claimKey{done.Network, host, done.Remote}}
+	p := pinned{Pinned: done, gen: h.gen, key: claimKey{done.Network, host, done.Remote}}
 	if !wait {
 		return p, nil
 	}
@@ -107,7 +107,7 @@ const settleTimeout = 5 * time.Second
 // pinAndWait makes a call's change of the intent true and waits until stands has
 // seen it come true. A call that has waited in vain leaves nothing behind.
 func (c *Controller) pinAndWait(ctx context.Context, l *host, plan func() (*topology.Change, topology.Pinned, error),
-	stands func(topology.Pinned) verdict) (topology.Pinned, error) {
+	stands func(pinned) verdict) (topology.Pinned, error) {
 	var p pinned // the hub's, until it has been asked for something else
 	var err error
 	came := false
@@ -130,7 +130,7 @@ func (c *Controller) pinAndWait(ctx context.Context, l *host, plan func() (*topo
 		return topology.Pinned{}, err
 	}
 	now := <-done
-	if err := l.until(ctx, func(context.Context) verdict { return stands(now.Pinned) }); err != nil {
+	if err := l.until(ctx, func(context.Context) verdict { return stands(now) }); err != nil {
 		if ctx.Err() != nil {
 			err = fmt.Errorf("not done in time, and taken back: %w", err)
 		}

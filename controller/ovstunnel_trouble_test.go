@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -56,6 +57,7 @@ func (c *cloud) check(err error) {
 // nothing of it is there: neither there nor on the other host nor in the spec.
 func TestTunnelCallTimesOut(t *testing.T) {
 	t.Run("ovs-vswitchd", func(t *testing.T) {
+		t.Parallel()
 		c := startCloud(t, 2, hurried)
 		one, two := c.bare(1), c.bare(2)
 		c.check(c.host(1).Freeze())
@@ -64,6 +66,7 @@ func TestTunnelCallTimesOut(t *testing.T) {
 		c.untouched(one, two)
 	})
 	t.Run("ovsdb-server", func(t *testing.T) {
+		t.Parallel()
 		c := startCloud(t, 2, hurried)
 		one, two := c.bare(1), c.bare(2)
 		c.check(c.host(1).FreezeOVSDB())
@@ -73,6 +76,7 @@ func TestTunnelCallTimesOut(t *testing.T) {
 		c.untouched(one, two)
 	})
 	t.Run("setup", func(t *testing.T) {
+		t.Parallel()
 		c := startCloud(t, 1, hurried)
 		c.check(c.host(1).Freeze())
 		c.late("h1", 1, "setup_ovs_bridge", setupArgs(1)...)
@@ -208,5 +212,95 @@ func TestTunnelDestroyOtherBridges(t *testing.T) {
 	}
 	if got := s.VSCtl("br-exists", "xapi3"); got != "" {
 		t.Errorf("br-exists: %q", got)
+	}
+}
+
+// Some calls come before what they need: the bridge, or the far host.
+func TestTunnelCallWaitsForItsBridge(t *testing.T) {
+	c := startCloud(t, 1)
+	s := c.host(1)
+	var toolstack sync.WaitGroup
+	toolstack.Go(func() {
+		time.Sleep(500 * time.Millisecond)
+		s.VSCtl("add-br", "xapi3")
+	})
+	c.must("SUCCESS:"+tunnelPort(1, 2), 1, "create_tunnel", tunnelArgs(1, 2)...)
+	toolstack.Wait()
+	c.stands(1, 2)
+	o, err := c.ctl.Objects(c.ctx, api.KindHosts, "")
+	c.check(err)
+	if len(o.Hosts) != 2 || o.Hosts[0].Name != "cs-12" || o.Hosts[0].ID != 12 || o.Hosts[0].Endpoint.String() != endpointOf(2) || o.Hosts[0].Kind != topology.KindExternal {
+		t.Errorf("the far host: %+v", o.Hosts)
+	}
+	port := s.VSCtl("get", "Port", tunnelPort(1, 2), "_uuid")
+	c.addHost() // that one, which takes the place of what was told of it
+	c.setup(2)
+	c.tunnel(2, 1)
+	c.stands(1, 2)
+	if got := s.VSCtl("get", "Port", tunnelPort(1, 2), "_uuid"); got != port {
+		t.Errorf("the port was made anew when the far host came: %s, then %s", port, got)
+	}
+	for n := 1; n <= 2; n++ {
+		c.must("SUCCESS:xapi3", n, "destroy_ovs_bridge", "bridge", "xapi3")
+	}
+	c.nothing()
+}
+
+// An operator's own network of that key is used as it is, and outlasts the calls.
+func TestTunnelCallsOnOwnNetwork(t *testing.T) {
+	c := startCloud(t, 2)
+	_, err := c.ctl.Apply(c.ctx, api.ApplyRequest{Files: []api.File{{Name: "s.yaml", Data: "networks: [{name: blue, tenant: acme, encap: gre, key: 103, bridge: xapi3, unknownUnicast: drop}]"}}})
+	c.check(err)
+	c.setup(1)
+	c.setup(2)
+	c.tunnel(1, 2)
+	c.tunnel(2, 1)
+	o, err := c.ctl.Objects(c.ctx, api.KindNetworks, "")
+	c.check(err)
+	if len(o.Networks) != 1 || o.Networks[0].Name != "blue" || o.Networks[0].Profile != topology.ProfileProgrammed || o.Networks[0].Tenant != "acme" {
+		t.Errorf("%+v", o.Networks)
+	}
+	for n := 1; n <= 2; n++ {
+		c.must("SUCCESS:xapi3", n, "destroy_ovs_bridge", "bridge", "xapi3")
+		if got := c.host(n).VSCtl("list-br"); got != "" {
+			t.Errorf("bridges of %s: %q", hostName(n), got)
+		}
+	}
+	o, err = c.ctl.Objects(c.ctx, api.KindNetworks, "blue")
+	c.check(err)
+	if len(o.Networks[0].Status.Hosts) != 0 {
+		t.Errorf("hosts left in it: %q", o.Networks[0].Status.Hosts)
+	}
+}
+
+// On a host to which another controller writes nothing is asked for.
+func TestTunnelCallWhileAnotherWrites(t *testing.T) {
+	c := startCloud(t, 1)
+	c.setup(1)
+	thief := exec.Command("ovsdb-client", "steal", "unix:"+c.host(1).DBSocket(), "ovsmesh")
+	c.check(thief.Start())
+	defer func() {
+		_ = thief.Process.Kill()
+		_ = thief.Wait() // the kill is what it reports
+	}()
+	c.eventually("the lock gone", func() error {
+		o, err := c.ctl.Objects(c.ctx, api.KindHosts, "h1")
+		if err == nil && o.Hosts[0].Status.Writer {
+			return errors.New("still the writer")
+		}
+		return err
+	})
+	began := time.Now()
+	v, err := c.call(1, "create_tunnel", tunnelArgs(1, 2)...)
+	if !errors.Is(err, api.ErrUnavailable) || !strings.Contains(err.Error(), `waits for the lock "ovsmesh"`) {
+		t.Errorf("%q %v", v, err)
+	}
+	if took := time.Since(began); took > time.Second {
+		t.Errorf("refused after %v", took)
+	}
+	o, err := c.ctl.Objects(c.ctx, api.KindHosts, "")
+	c.check(err)
+	if len(o.Hosts) != 1 {
+		t.Errorf("hosts: %+v", o.Hosts)
 	}
 }
