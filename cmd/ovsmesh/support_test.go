@@ -78,7 +78,7 @@ func startRealServer(t *testing.T, token string) *realServer {
 // eventually waits until f is content.
 func eventually(t *testing.T, what string, f func() error) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		err := f()
 		if err == nil {
@@ -232,7 +232,7 @@ func TestSupportWithStuckHost(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	began := time.Now()
 	code := run(t.Context(), []string{"support", "-o", "-"}, nil, &stdout, &stderr)
-	if took := time.Since(began); took > 25*time.Second {
+	if took := time.Since(began); took > time.Minute { // and not as long as the database is stuck
 		t.Errorf("it took %v", took)
 	}
 	files := unpack(t, stdout.Bytes())

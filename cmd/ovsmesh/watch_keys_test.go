@@ -205,7 +205,7 @@ func TestWatchSignals(t *testing.T) {
 	}
 	w.state("T")
 	const left = "\x1b[?25h\x1b[?1049l"
-	for begin := time.Now(); !strings.HasSuffix(term.written(), left) && time.Since(begin) < 5*time.Second; {
+	for begin := time.Now(); !strings.HasSuffix(term.written(), left) && time.Since(begin) < patience; {
 		time.Sleep(time.Millisecond) // until all is read
 	}
 	if term.lflag() != before || !strings.HasSuffix(term.written(), left) {
@@ -215,7 +215,7 @@ func TestWatchSignals(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.state("S")
-	for begin := time.Now(); strings.Count(term.written(), "\x1b[?1049h") != 2 && time.Since(begin) < 5*time.Second; {
+	for begin := time.Now(); strings.Count(term.written(), "\x1b[?1049h") != 2 && time.Since(begin) < patience; {
 		time.Sleep(10 * time.Millisecond)
 	}
 	term.until("drawn again", has("network/blue updated"))
@@ -237,7 +237,7 @@ func (w *watching) state(want string) {
 		if strings.HasPrefix(rest, want) {
 			return
 		}
-		if time.Since(begin) > 5*time.Second {
+		if time.Since(begin) > patience {
 			w.t.Fatalf("it is in state %.1s, not %s", rest, want)
 		}
 	}

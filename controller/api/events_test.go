@@ -126,7 +126,7 @@ func (r *reader) next() string {
 			if line != "" {
 				return line
 			}
-		case <-time.After(5 * time.Second):
+		case <-time.After(30 * time.Second):
 			return "NOTHING"
 		}
 	}
@@ -184,7 +184,14 @@ func TestEventsBeat(t *testing.T) {
 	}
 	// What is not for it moves its place in the stream nevertheless.
 	src.put(Event{Kind: EventTunnel, Network: "red"})
-	r.want("id: 1001", ":")
+	line := r.next()
+	for line == ":" { // one that was on its way
+		line = r.next()
+	}
+	if line != "id: 1001" {
+		t.Fatalf("got %q, want id: 1001", line)
+	}
+	r.want(":")
 }
 
 func TestEventsRefused(t *testing.T) {
@@ -235,7 +242,7 @@ func TestEventsRefused(t *testing.T) {
 			s.Close()
 			break
 		}
-		if time.Since(begin) > 5*time.Second {
+		if time.Since(begin) > 30*time.Second {
 			t.Fatalf("the place of one who left stays taken: %v", err)
 		}
 	}
@@ -329,12 +336,12 @@ func TestEventsStuckReaderAtTheEnd(t *testing.T) {
 	time.Sleep(100 * time.Millisecond)
 	begin := time.Now()
 	stop()
-	if err := <-done; err != nil || time.Since(begin) > 2*time.Second {
+	if err := <-done; err != nil || time.Since(begin) > time.Minute { // far below the time that it has
 		t.Errorf("stopped after %v, %v", time.Since(begin), err)
 	}
 	for s.watching.Load() != 0 { // its goroutine has ended, too
 		time.Sleep(time.Millisecond)
-		if time.Since(begin) > 5*time.Second {
+		if time.Since(begin) > time.Minute {
 			t.Fatal("a reader outlives the server")
 		}
 	}

@@ -215,7 +215,7 @@ func TestDumpIsWhatSessionsRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	server := openflow.NewServer(openflow.Config{})
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(ctx, l) }()
 	defer func() {

@@ -126,7 +126,7 @@ func TestManagerRefused(t *testing.T) {
 // its status every few seconds.
 func waitManager(t *testing.T, h *ofctl.Host, target string, ok func(ofctl.Manager) bool) ofctl.Manager {
 	t.Helper()
-	for deadline := time.Now().Add(15 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		managers, err := h.Managers(t.Context())
 		if err != nil {
 			t.Fatal(err)
