@@ -48,6 +48,16 @@ func (c *Controller) Unpush(ctx context.Context, name string) bool {
 	})
 }
 
+// Linger makes a host's loop, which has lost the lock, keep the bridges that are
+// connected to it for longer than it would: a look at them may take a while.
+func (c *Controller) Linger(ctx context.Context, name string) bool {
+	var loop *host
+	if err := c.hub.do(ctx, func() { loop = c.hub.hosts[name] }); err != nil || loop == nil {
+		return false
+	}
+	return loop.ask(ctx, func(context.Context) { loop.writing.since = loop.writing.since.Add(time.Hour) })
+}
+
 // Calm takes a minute off the time since anybody last changed a setting that
 // another program insists on.
 func (c *Controller) Calm(ctx context.Context, name string) bool {

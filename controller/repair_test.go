@@ -284,15 +284,14 @@ func TestAuditOfADyingSwitch(t *testing.T) {
 		return
 	case <-time.After(300 * time.Millisecond):
 	}
-	start := time.Now()
 	m.check(h3.KillVSwitchd(syscall.SIGKILL))
 	rep := <-reports
-	if took := time.Since(start); took > 5*time.Second {
-		t.Errorf("took %v after the switch's death", took)
-	}
 	kinds := map[string]int{}
 	for _, f := range rep.Findings {
 		kinds[f.Host+" "+f.Kind]++
+		if f.Host == "h3" && strings.Contains(f.Got, "has not answered for") {
+			t.Errorf("the switch's death was not noticed: %+v", f)
+		}
 	}
 	if rep.Complete || rep.Clean || kinds["h3 "+audit.UnreachableHost] != 1 || kinds["h1 "+audit.MissingFlow] == 0 || len(kinds) != 2 {
 		t.Errorf("complete %v, findings %v", rep.Complete, kinds)
