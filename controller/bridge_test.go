@@ -120,18 +120,25 @@ func TestDeletedPortComesBack(t *testing.T) {
 	m.pingAll(vms...)
 	h1 := m.Host("h1")
 	name, _ := m.tunnelTo(h1, "h2")
-	uuid := m.vsctl(h1, "get", "Port", name, "_uuid")
-	m.vsctl(h1, "del-port", name)
-	m.within(2*time.Second, name+" back", func() error {
-		now := m.vsctl(h1, "--if-exists", "get", "Port", name, "_uuid")
+	m.portComesBack(h1, name)
+	m.pingAll(vms...)
+	m.clean()
+	m.quiet()
+}
+
+// portComesBack deletes a tunnel port of blue and waits until there is another in
+// its place. Until the controller has heard of that all seems to be well.
+func (m *mesh) portComesBack(h *ovstest.Host, name string) {
+	m.t.Helper()
+	uuid := m.vsctl(h, "get", "Port", name, "_uuid")
+	m.vsctl(h, "del-port", name)
+	m.eventually(name+" back", func() error {
+		now := m.vsctl(h, "--if-exists", "get", "Port", name, "_uuid")
 		if now == "" || now == uuid {
 			return fmt.Errorf("%q", now)
 		}
 		return m.isMeshed("blue", "h1", "h2", "h3")
 	})
-	m.pingAll(vms...)
-	m.clean()
-	m.quiet()
 }
 
 // createBridge makes the bridge where a host is listed, and takes it away with
@@ -262,7 +269,7 @@ func TestVSwitchdRestarts(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
 		m.check(h2.KillVSwitchd(sig))
 		m.check(h2.StartVSwitchd(m.ctx))
-		m.within(10*time.Second, "flows back", func() error {
+		m.eventually("flows back", func() error {
 			if now := m.sortedFlows(h2, "xapi1"); now != flows {
 				return fmt.Errorf("were\n%s\nand are\n%s", flows, now)
 			}
@@ -337,7 +344,7 @@ func TestFrozenSwitch(t *testing.T) {
 	})
 	m.check(h3.Thaw())
 	thawed = true
-	m.within(40*time.Second, "h3 in sync", func() error {
+	m.eventually("h3 in sync", func() error {
 		if st := m.hostStatus("h3"); !st.InSync {
 			return fmt.Errorf("%+v", st)
 		}

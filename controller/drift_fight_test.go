@@ -99,8 +99,7 @@ func TestDriftFightOverRows(t *testing.T) {
 	const said = "another program has changed tunnel ports of this network more than 5 times"
 	fight := func() {
 		for range 5 {
-			m.vsctl(h1, "del-port", toH2)
-			m.meshed("blue", "h1", "h2", "h3")
+			m.portComesBack(h1, toH2)
 		}
 		last := m.ctl.Events(0).Last
 		m.vsctl(h1, "del-port", toH2)
