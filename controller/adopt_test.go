@@ -53,7 +53,7 @@ func (m *mesh) lose() {
 // connected waits until these hosts are connected and may be written to.
 func (m *mesh) connected(hosts ...string) {
 	m.t.Helper()
-	m.within(30*time.Second, "hosts are back", func() error {
+	m.eventually("hosts are back", func() error {
 		is := map[string]bool{}
 		for _, h := range m.topology(api.TopologyFilter{}).Hosts {
 			is[h.Name] = h.Connected
@@ -396,7 +396,7 @@ func TestAdoptWithOtherID(t *testing.T) {
 	res := m.adopt(api.AdoptRequest{Name: "blue"})
 	m.synced(res.Generation)
 	m.meshed("blue", "h1", "h2")
-	m.within(30*time.Second, "flows follow", func() error {
+	m.eventually("flows follow", func() error {
 		o, err := m.ctl.Objects(m.ctx, api.KindNetworks, "blue")
 		m.check(err)
 		want := fmt.Sprintf("cookie=0x6f6d%08x", o.Networks[0].Status.ID)

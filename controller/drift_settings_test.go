@@ -88,7 +88,7 @@ func TestFightOverSettings(t *testing.T) {
 			t.Errorf("%s: %v transactions in %v, want at most %.0f", c.name, wrote-begun, took, most)
 		}
 		t.Logf("%s: set by somebody else %d times, put right by %v transactions, %v of them in the last %v", c.name, his, wrote-before, wrote-begun, took)
-		m.within(5*time.Second, "put right at last", func() error {
+		m.eventually("put right at last", func() error {
 			if rep := m.audit(api.AuditRequest{}); !rep.Clean {
 				return fmt.Errorf("%+v", rep.Findings)
 			}

@@ -74,7 +74,7 @@ func (m *mesh) flowsNow(h *ovstest.Host, bridge string) (ours, others []string) 
 // restored waits until a switch holds exactly these flows of ours.
 func (m *mesh) restored(h *ovstest.Host, bridge string, want []string) {
 	m.t.Helper()
-	m.within(5*time.Second, "flows of ours back", func() error {
+	m.eventually("flows of ours back", func() error {
 		got, _ := m.flowsNow(h, bridge)
 		if !slices.Equal(got, want) {
 			return fmt.Errorf("%d flows, want %d:\n%s\nwant\n%s", len(got), len(want), strings.Join(got, "\n"), strings.Join(want, "\n"))

@@ -95,7 +95,7 @@ func TestHTTPBadPeers(t *testing.T) {
 			}
 		})
 		peers.Go(func() {
-			if got := w.closed(c, 3*time.Second); got != tt.want {
+			if got := w.closed(c, patience); got != tt.want {
 				t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 			}
 			_ = c.Close() // ends who still writes
@@ -126,7 +126,7 @@ func TestHTTPManyConnections(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			if got := w.closed(c, 10*time.Second); got != "HTTP/1.1 200 OK" {
+			if got := w.closed(c, patience); got != "HTTP/1.1 200 OK" {
 				t.Errorf("a client among many: %q", got)
 			}
 		})

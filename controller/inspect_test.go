@@ -44,7 +44,7 @@ func TestHealth(t *testing.T) {
 	shows := func(host, want, part string) {
 		t.Helper()
 		begin := time.Now()
-		m.within(10*time.Second, host+" shows as "+want, func() error {
+		m.eventually(host+" shows as "+want, func() error {
 			if h := m.healthOf(host); h.Health != want || !strings.Contains(h.HealthReason, part) {
 				return fmt.Errorf("%s: %s", h.Health, h.HealthReason)
 			}
@@ -121,7 +121,7 @@ func TestHealthOfConfiguration(t *testing.T) {
 	_, err := h1.VSCtl(m.ctx, "--no-wait", "set", "Open_vSwitch", ".", "next_cfg=1000")
 	m.check(err)
 	for _, want := range []string{api.HealthSlow, api.HealthStuck} {
-		m.within(10*time.Second, want, func() error {
+		m.eventually(want, func() error {
 			if h := m.healthOf("h1"); h.Health != want || !strings.Contains(h.HealthReason, "cur_cfg") || !strings.Contains(h.HealthReason, " since ") {
 				return fmt.Errorf("%s: %s", h.Health, h.HealthReason)
 			}

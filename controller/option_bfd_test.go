@@ -10,17 +10,13 @@ import (
 	"ovsmesh/ovsdb/ovstest"
 )
 
-// bfdShows is how soon a cut shows, and its end: Open vSwitch is asked to send
-// every 400 ms, and waits for three.
-const bfdShows = 8 * time.Second
-
 const watchedNetwork = `networks: [{name: blue, encap: gre, key: 103, bridge: xapi1, bfd: %v}]`
 
 // silent waits until the tunnel ends that lead to a host, and those on it, are
 // down for want of an answer, and all others up.
 func (m *mesh) silent(host string) {
 	m.t.Helper()
-	m.within(bfdShows, "tunnels of "+host+" down", func() error {
+	m.eventually("tunnels of "+host+" down", func() error {
 		for ends, tun := range m.tunnels() {
 			want, text := api.TunnelUp, ""
 			if tun.From == host || tun.To == host {
@@ -37,7 +33,7 @@ func (m *mesh) silent(host string) {
 // answers waits until all tunnels of blue are up again.
 func (m *mesh) answers() {
 	m.t.Helper()
-	m.within(bfdShows, "all tunnels up", func() error { return m.isMeshed("blue", "h1", "h2", "h3") })
+	m.eventually("all tunnels up", func() error { return m.isMeshed("blue", "h1", "h2", "h3") })
 }
 
 // bfdOf returns what the rows of a host's tunnels say of BFD, with what Open

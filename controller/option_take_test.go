@@ -144,7 +144,7 @@ func (m *mesh) reachable(h *ovstest.Host) {
 			to = append(to, other.Addr, vlanAddr(other, 0), vlanAddr(other, 1))
 		}
 	}
-	m.within(5*time.Second, h.Name+" reachable", func() error {
+	m.eventually(h.Name+" reachable", func() error {
 		for _, a := range to {
 			if _, err := h.Exec(m.ctx, "ping", "-n", "-q", "-c", "1", "-W", "0.2", a.String()); err != nil {
 				return fmt.Errorf("%v: %w", a, err)

@@ -2,6 +2,7 @@ package controller_test
 
 import (
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"testing"
@@ -25,20 +26,34 @@ func (m *mesh) writes(h *ovstest.Host) writes {
 	m.check(err)
 	next, err := strconv.Atoi(strings.TrimSpace(cfg))
 	m.check(err)
-	cov, err := h.AppCtl(m.ctx, "coverage/read-counter", "rev_flow_table")
-	m.check(err)
+	var cov string
+	for range 2 { // the first has it sum up what there is
+		cov, err = h.AppCtl(m.ctx, "coverage/read-counter", "rev_flow_table")
+		m.check(err)
+	}
 	rev, err := strconv.Atoi(strings.TrimSpace(cov))
 	m.check(err)
 	return writes{strings.Count(log, "record "), next, rev}
 }
 
 // allWrites counts for all hosts, once what is under way has been done and
-// counted: ovs-vswitchd sums its counters up once a second.
+// counted, so that two counts are the same: ovs-vswitchd sums its counters up once
+// a second.
 func (m *mesh) allWrites() map[string]writes {
-	time.Sleep(1500 * time.Millisecond)
-	all := map[string]writes{}
-	for _, h := range m.Hosts() {
-		all[h.Name] = m.writes(h)
+	m.t.Helper()
+	const counting, again, most = 1100 * time.Millisecond, 400 * time.Millisecond, 10
+	time.Sleep(counting)
+	var all map[string]writes
+	for range most {
+		was := all
+		all = map[string]writes{}
+		for _, h := range m.Hosts() {
+			all[h.Name] = m.writes(h)
+		}
+		if maps.Equal(all, was) {
+			break
+		}
+		time.Sleep(again)
 	}
 	return all
 }
@@ -79,7 +94,7 @@ func TestRestartWritesNothing(t *testing.T) {
 		_, _ = p.Wait() // the kill is what it reports
 	}
 	m.start()
-	m.within(30*time.Second, "all back", func() error {
+	m.eventually("all back", func() error {
 		top := m.topology(api.TopologyFilter{})
 		for _, h := range top.Hosts {
 			if !h.Connected || !h.InSync {

@@ -282,7 +282,7 @@ func TestDriftIsPutRight(t *testing.T) {
 		_, err := h.OFCtl(m.ctx, args...)
 		m.check(err)
 	}
-	m.within(5*time.Second, "put right", func() error {
+	m.eventually("put right", func() error {
 		if got := m.ownFlows(h, "xapi1"); strings.Join(got, "\n") != strings.Join(want, "\n") {
 			return fmt.Errorf("want\n%s\ngot\n%s", strings.Join(want, "\n"), strings.Join(got, "\n"))
 		}

@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
-	"time"
 
 	"ovsmesh/controller/api"
 	"ovsmesh/ovsdb/ovstest"
@@ -98,7 +97,7 @@ func TestEndpointChanges(t *testing.T) {
 	}
 	before := ports()
 	m.vsctl(h3, "set", "Open_vSwitch", ".", "other_config:local_ip="+moved.String())
-	m.within(2*time.Second, "peers follow", func() error {
+	m.eventually("peers follow", func() error {
 		for _, h := range m.Hosts()[:2] {
 			name, _ := m.tunnelTo(h, "h3")
 			if got := m.vsctl(h, "get", "Interface", name, "options:remote_ip"); got != moved.String() {

@@ -121,7 +121,7 @@ func TestUpgradeOfThePipeline(t *testing.T) {
 		m.ctl.stop()
 		m.config = version.config
 		m.start()
-		m.within(30*time.Second, version.name, func() error {
+		m.eventually(version.name, func() error {
 			for _, h := range m.Hosts() {
 				for _, b := range bridges {
 					var want []int

@@ -197,7 +197,7 @@ func (w *walk) verify(step int) {
 			members[vm.Network] = append(members[vm.Network], vm.Host)
 		}
 	}
-	w.within(20*time.Second, fmt.Sprintf("in sync after step %d", step), func() error {
+	w.eventually(fmt.Sprintf("in sync after step %d", step), func() error {
 		for _, h := range w.topology(api.TopologyFilter{}).Hosts {
 			if !h.Connected || !h.InSync {
 				return fmt.Errorf("%s: connected %v, in sync %v, %q", h.Name, h.Connected, h.InSync, h.Problems)
@@ -230,7 +230,7 @@ func (w *walk) verify(step int) {
 			if from == to || from.Network != to.Network || w.networks[from.Network] == "" {
 				continue
 			}
-			ctx, cancel := context.WithTimeout(w.ctx, 5*time.Second)
+			ctx, cancel := context.WithTimeout(w.ctx, patience)
 			err := from.WaitPing(ctx, to.IPs[w.rand.IntN(2)].Addr())
 			cancel()
 			if err != nil {

@@ -44,7 +44,7 @@ hosts:
 
 func startDuel(t *testing.T, shared bool) *duel {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), testLimit)
 	t.Cleanup(cancel)
 	d := &duel{t: t, ctx: ctx}
 	advertise := ""
@@ -115,14 +115,14 @@ func (d *duel) check(err error) {
 
 func (d *duel) until(what string, f func() error) {
 	d.t.Helper()
-	deadline := time.Now().Add(40 * time.Second)
+	deadline := time.Now().Add(patience)
 	for {
 		err := f()
 		if err == nil {
 			return
 		}
 		if time.Now().After(deadline) {
-			d.t.Fatalf("%s: not within 40 s: %v", what, err)
+			d.t.Fatalf("%s: not within %v: %v", what, patience, err)
 		}
 		time.Sleep(10 * time.Millisecond)
 	}

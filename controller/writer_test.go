@@ -80,7 +80,7 @@ func TestTwoStoresOneWriter(t *testing.T) {
 
 	uuid := m.vsctl(m.Host("h1"), "get", "Bridge", "xapi1", "external_ids:ovsmesh-owner")
 	m.ctl.stop()
-	m.within(40*time.Second, "the lock is left alone", func() error {
+	m.eventually("the lock is left alone", func() error {
 		o, err := other.Objects(m.ctx, api.KindHosts, "")
 		m.check(err)
 		for _, h := range o.Hosts {
@@ -128,7 +128,7 @@ func TestTwoStoresOneWriter(t *testing.T) {
 	m.remove(api.KindNetworks, "blue")
 	m.noOwned()
 	m.ctl.stop()
-	m.within(40*time.Second, "the other's turn", func() error {
+	m.eventually("the other's turn", func() error {
 		top, err := other.Topology(m.ctx, api.TopologyFilter{Network: "blue"})
 		m.check(err)
 		if n := top.Networks[0]; n.TunnelsUp != 6 || !n.InSync {
@@ -197,7 +197,7 @@ func TestStandbyTakesOver(t *testing.T) {
 	m.check(err)
 	m.ctl.stop()
 	m.ctl = standby
-	m.within(30*time.Second, "taken over", func() error {
+	m.eventually("taken over", func() error {
 		for _, h := range m.topology(api.TopologyFilter{}).Hosts {
 			if !h.Connected || !h.InSync {
 				return fmt.Errorf("%s: %v", h.Name, h.Problems)
