@@ -112,6 +112,42 @@ func TestProcessAsAgentRuns(t *testing.T) {
 	}
 }
 
+// The agent reads the outputs only when the process has ended: what a pipe does
+// not hold would keep it from ending, and a timeout is success to the agent.
+func TestAgentReadsLate(t *testing.T) {
+	long := strings.Repeat("no. ", 50_000)
+	arguments := append(kvmCalls()[createTunnel], "--bridge", long[:100_000], "--"+long[:20_000])
+	for _, call := range []struct {
+		server string
+		args   []string
+		code   int
+	}{
+		{refusing(t, 409, long), kvmCalls()[createTunnel], 0},
+		{refusing(t, 409, long), kvmCalls()[setupBridge], 1},
+		{willing(t), arguments, 0},
+		{refusing(t, 409, long), []string{xapiCalls()[createTunnel]}, 0},
+		{willing(t), []string{methodCallOf(long[:100_000])}, 0},
+	} {
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := setup{server: call.server}.command(t, call.args...)
+		cmd.Stdout, cmd.Stderr = w, w
+		start(t, cmd)
+		w.Close()
+		late := time.AfterFunc(20*time.Second, func() { r.Close() }) // lets it end
+		code := exitCode(t, cmd)
+		if !late.Stop() {
+			t.Errorf("%.40q: it waited for a reader", call.args)
+		}
+		if code != call.code {
+			t.Errorf("%.40q: exit code %d, want %d", call.args, code, call.code)
+		}
+		r.Close()
+	}
+}
+
 // A signal ends a call at once, with a failure in the caller's form.
 func TestSignals(t *testing.T) {
 	asked := make(chan struct{}, 1)
@@ -292,7 +328,7 @@ func TestLogCantBeWritten(t *testing.T) {
 // A line of the log is bounded.
 func TestLogLineBounded(t *testing.T) {
 	o := outcome{call: call{createTunnel, map[string]string{"bridge": strings.Repeat("x", 100_000)}}, value: "SUCCESS"}
-	if got := line(defaultConfig(), o, time.Time{}, time.Time{}); len(got) > maxLine+100 {
+	if got := line(defaultConfig(), o, time.Time{}, time.Time{}); len(got) > maxText+100 {
 		t.Errorf("%d bytes", len(got))
 	}
 }

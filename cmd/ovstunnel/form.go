@@ -58,9 +58,9 @@ func (xapiForm) say(o outcome, _ bool) (stdout, stderr string, code int) {
 	case o.err == nil:
 		return succeeded(o.value), "", 0
 	case o.err.class == unknownError:
-		return refused("UNKNOWN_XENAPI_PLUGIN_FUNCTION", o.call.function), "", 0
+		return refused("UNKNOWN_XENAPI_PLUGIN_FUNCTION", short(o.call.function)), "", 0
 	}
-	return refused("XENAPI_PLUGIN_FAILURE", o.call.function, o.err.class, o.err.text), "", 0
+	return refused("XENAPI_PLUGIN_FAILURE", short(o.call.function), o.err.class, short(o.err.text)), "", 0
 }
 
 // kvmForm is that of CloudStack's KVM agent: a function and options, answered by
@@ -94,11 +94,12 @@ func (k kvmForm) read() (call, *failure) {
 // exit code 0, else what was printed on stdout and stderr together. For most
 // functions null is success. LibvirtOvsCreateTunnelCommandWrapper takes null for
 // failure and all else for success; those of the VPC functions take "SUCCESS"
-// for success and all else for failure, null by way of an exception.
+// for success and all else for failure, null by way of an exception. It reads what
+// was printed only after the end, so that must be no more than a pipe holds.
 func (kvmForm) say(o outcome, strict bool) (stdout, stderr string, code int) {
 	if o.err != nil {
 		text := strings.TrimSpace(o.call.function + ": " + o.err.text)
-		stderr = fmt.Sprintf("ovstunnel: %s\n", strings.TrimPrefix(oneLine(text), ": "))
+		stderr = fmt.Sprintf("ovstunnel: %s\n", short(strings.TrimPrefix(oneLine(text), ": ")))
 	} else {
 		stdout = oneLine(o.value) + "\n"
 	}
@@ -117,6 +118,17 @@ func (kvmForm) say(o outcome, strict bool) (stdout, stderr string, code int) {
 		return "SUCCESS\n", "", 1
 	}
 	return stdout, stderr, 0
+}
+
+// maxText bounds what is told of a failure, in bytes.
+const maxText = 4 << 10
+
+// short is text of at most maxText bytes.
+func short(text string) string {
+	if len(text) <= maxText {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxText], "") + "…"
 }
 
 // oneLine is text without line breaks and what a terminal would not print but

@@ -14,9 +14,6 @@ const (
 	kvmLog       = "/var/log/cloudstack/agent/ovstunnel.log"
 )
 
-// maxLine bounds a line of the log, in bytes.
-const maxLine = 4 << 10
-
 // logFile returns where calls of a form are recorded; "" where nowhere.
 func logFile(cfg *config, f form) string {
 	switch {
@@ -64,8 +61,5 @@ func line(cfg *config, o outcome, started, ended time.Time) string {
 		what = "a call that can't be read"
 	}
 	text = oneLine(cfg.hide(what + ": " + text))
-	if len(text) > maxLine {
-		text = text[:maxLine] + "…"
-	}
-	return fmt.Sprintf("%s - %s (%.3f s)\n", ended.Format("2006-01-02 15:04:05,000"), text, ended.Sub(started).Seconds())
+	return fmt.Sprintf("%s - %s (%.3f s)\n", ended.Format("2006-01-02 15:04:05,000"), short(text), ended.Sub(started).Seconds())
 }
