@@ -29,8 +29,9 @@ func factsOf(db *schema.DB, peer netip.Addr) topology.HostFacts {
 
 func bridgeFacts(db *schema.DB, b *schema.Bridge) topology.BridgeFacts {
 	f := topology.BridgeFacts{Name: b.Name}
-	for id := range strings.SplitSeq(b.ExternalIDs["xs-network-uuids"], ";") {
-		if id = strings.TrimSpace(id); id != "" {
+	// The toolstack writes the list, CloudStack's plugin one alone.
+	for id := range strings.SplitSeq(b.ExternalIDs["xs-network-uuids"]+";"+b.ExternalIDs["xs-network-uuid"], ";") {
+		if id = strings.TrimSpace(id); id != "" && !slices.Contains(f.XSNetworkUUIDs, id) {
 			f.XSNetworkUUIDs = append(f.XSNetworkUUIDs, id)
 		}
 	}

@@ -129,7 +129,10 @@ func networkTable(networks []api.NetworkObject, wide bool) *table {
 			upOf(n.Status.TunnelsUp, n.Status.TunnelsWanted), syncWord(n.Status.InSync, n.Status.Problems)}
 		if wide {
 			from := "spec"
-			if n.Status.AutoKey {
+			switch {
+			case n.Status.Plugin:
+				from = "CloudStack"
+			case n.Status.AutoKey:
 				from = "pool"
 			}
 			row = append(row, networkBridge(n), n.Profile, n.Broadcast, from, strconv.FormatUint(uint64(n.Status.ID), 10),
@@ -145,7 +148,17 @@ func networkBridge(n api.NetworkObject) string {
 	if n.Bridge != "" {
 		return n.Bridge
 	}
-	return strings.Join(n.XSNetworkUUIDs, ",")
+	if len(n.XSNetworkUUIDs) > 0 {
+		return strings.Join(n.XSNetworkUUIDs, ",")
+	}
+	var pinned []string
+	for _, p := range n.Status.Pins {
+		if p.Bridge != "" {
+			pinned = append(pinned, p.Bridge)
+		}
+	}
+	slices.Sort(pinned)
+	return strings.Join(slices.Compact(pinned), ",")
 }
 
 func hostTable(hosts []api.HostObject, wide bool) *table {
@@ -159,8 +172,11 @@ func hostTable(hosts []api.HostObject, wide bool) *table {
 			some(h.Status.Networks, wide), h.Status.OVSVersion, hostWord(h)}
 		if wide {
 			by := "spec"
-			if h.Status.Registered {
+			switch {
+			case h.Status.Registered:
 				by = "itself"
+			case h.Status.Assumed:
+				by = "CloudStack"
 			}
 			row = append(row, h.Status.Address, h.Kind, by, h.SystemID)
 		}

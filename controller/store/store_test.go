@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -66,6 +67,19 @@ func network(name string, key uint32) topology.NetworkRecord {
 	return topology.NetworkRecord{Network: topology.Network{Name: name, Tenant: "acme", Encap: topology.GRE, Key: key}, ID: key}
 }
 
+// Records without what CloudStack's calls say are written, and so read, as they
+// were before there was any of it.
+func TestRecordsAsBefore(t *testing.T) {
+	for want, r := range map[string]any{
+		`{"name":"blue","tenant":"acme","encap":"gre","key":103,"id":103,"autoKey":false}`: network("blue", 103),
+		`{"name":"xen1","id":1,"autoID":false,"registered":true}`:                          topology.HostRecord{Host: topology.Host{Name: "xen1", ID: 1}, Registered: true},
+	} {
+		if got, err := json.Marshal(r); err != nil || string(got) != want {
+			t.Errorf("%s, %v; want %s", got, err, want)
+		}
+	}
+}
+
 // A store that has seen each kind of write says the same after it was closed
 // and opened.
 func TestReopen(t *testing.T) {
@@ -75,6 +89,9 @@ func TestReopen(t *testing.T) {
 	pools := []topology.KeyPool{{Encap: topology.VXLAN, Range: topology.KeyRange{First: 5000, Last: 6000}}}
 	facts := topology.HostFacts{SystemID: "s1", PeerAddr: netip.MustParseAddr("192.0.2.1"), Bridges: []topology.BridgeFacts{{Name: "xapi1"}}}
 	port := topology.Port{Name: "web-1", Network: "blue", Match: topology.PortMatch{IfaceID: "i1"}, IPs: []netip.Addr{netip.MustParseAddr("10.1.1.63")}}
+	pinned := network("red", 110)
+	pinned.Plugin, pinned.Pins = true, []topology.Pin{{From: "xen1", Bridge: "xapi3"}, {From: "xen1", To: "cs-7", Port: "t110-1-7", Bridge: "xapi3"}}
+	assumed := topology.HostRecord{Host: topology.Host{Name: "cs-7", ID: 7, Kind: topology.KindExternal, Endpoint: netip.MustParseAddr("192.0.2.7")}, Assumed: true, PluginID: true}
 	steps := []struct {
 		name  string
 		batch Batch
@@ -107,6 +124,18 @@ func TestReopen(t *testing.T) {
 		}}}, func(st *State) {
 			st.Intent.Networks = []topology.NetworkRecord{network("red", 110)}
 			st.Intent.NextNetworkID = 111
+		}},
+		{"what CloudStack's calls say", Batch{Changes: []*topology.Change{{
+			PutNetworks: []topology.NetworkRecord{pinned}, PutHosts: []topology.HostRecord{assumed}, NextNetworkID: 111,
+		}}}, func(st *State) {
+			st.Intent.Networks = []topology.NetworkRecord{pinned}
+			st.Intent.Hosts = append([]topology.HostRecord{assumed}, st.Intent.Hosts...)
+		}},
+		{"and take back", Batch{Changes: []*topology.Change{{
+			PutNetworks: []topology.NetworkRecord{network("red", 110)}, DeleteHosts: []string{"cs-7"}, NextNetworkID: 111,
+		}}}, func(st *State) {
+			st.Intent.Networks = []topology.NetworkRecord{network("red", 110)}
+			st.Intent.Hosts = st.Intent.Hosts[1:]
 		}},
 		{"a host goes, and its facts", Batch{Changes: []*topology.Change{{DeleteHosts: []string{"xen1"}, DeletePorts: []string{"web-1"}, NextNetworkID: 111}}}, func(st *State) {
 			st.Intent.Hosts, st.Intent.Ports = nil, nil
