@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"time"
 
 	"ovsmesh/ovsdb/ovstest"
 )
@@ -153,6 +154,12 @@ func (c *Cloud) Migrate(ctx context.Context, vm *VM, to int, between func() erro
 		return err
 	}
 	vm.host, vm.state = to, running
+	for _, pause := range r.Announcements() {
+		time.Sleep(pause)
+		if err := vm.Announce(); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

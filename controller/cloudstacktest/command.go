@@ -3,6 +3,7 @@ package cloudstacktest
 import (
 	"context"
 	"net/netip"
+	"time"
 
 	"ovsmesh/ovsdb/ovstest"
 )
@@ -24,6 +25,10 @@ type Resource interface {
 	// Plugged and Unplugging are called when a VIF is there, and before it goes.
 	Plugged(ctx context.Context, bridge, vif string) error
 	Unplugging(ctx context.Context, bridge, vif string) error
+
+	// Announcements are how often, and each after how long, a VM that has
+	// migrated is announced once more.
+	Announcements() []time.Duration
 
 	Host() *ovstest.Host
 }

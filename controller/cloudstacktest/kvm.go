@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"ovsmesh/ovsdb/ovstest"
 )
@@ -28,6 +29,15 @@ type KVM struct {
 
 // Host is the host that the agent runs on.
 func (k *KVM) Host() *ovstest.Host { return k.On }
+
+// Announcements are QEMU's: five in a second.
+func (k *KVM) Announcements() []time.Duration {
+	var all []time.Duration
+	for i := range 4 {
+		all = append(all, time.Duration(150+100*i)*time.Millisecond)
+	}
+	return all
+}
 
 // FetchInterface: the agent looks the address up itself.
 func (k *KVM) FetchInterface(context.Context) (netip.Addr, error) { return k.On.Addr, nil }

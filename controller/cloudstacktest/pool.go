@@ -73,6 +73,12 @@ network-list|pif-list|host-list)
 network-param-get|pif-param-get|host-param-get)
 	[ -d "$kind/$uuid" ] || fail "The uuid you supplied was invalid: $uuid"
 	f=$kind/$uuid/$name${key:+/$key}
+	if [ -d "$f" ]; then
+		all=
+		for k in "$f"/*; do [ -f "$k" ] && all="$all; ${k##*/}: $(cat "$k")"; done
+		echo "${all#; }"
+		exit
+	fi
 	[ -f "$f" ] || fail "Key $key not found"
 	cat "$f"; echo ;;
 network-param-set)

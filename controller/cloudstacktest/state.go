@@ -115,7 +115,9 @@ func dumpedFlows(out string) []string {
 			if n, _ := fmt.Sscanf(part, "priority=%d", &f.priority); n == 1 {
 				continue
 			}
-			rest = append(rest, strings.ReplaceAll(part, `"`, ""))
+			if part != "reset_counts" { // of OpenFlow 1.0
+				rest = append(rest, strings.ReplaceAll(part, `"`, ""))
+			}
 		}
 		f.text = fmt.Sprintf("table=%d priority=%d %s actions=%s", f.table, f.priority, strings.Join(rest, ","), strings.ReplaceAll(actions, `"`, ""))
 		flows = append(flows, f)
@@ -130,29 +132,19 @@ func dumpedFlows(out string) []string {
 	return lines
 }
 
-// Compare writes two states' lines as one text: "-" is what only the first has,
-// "+" what only the second, and a space what both have.
-func Compare(a, b []string) []string {
-	var lines []string
-	both := make(map[string]bool)
-	for _, line := range b {
-		both[line] = slices.Contains(a, line)
-	}
+// Compare tells how many lines two lists share, and what only one of them has.
+func Compare(a, b []string) (equal int, onlyA, onlyB []string) {
 	for _, line := range a {
-		if both[line] {
-			lines = append(lines, "  "+line)
+		if slices.Contains(b, line) {
+			equal++
 		} else {
-			lines = append(lines, "- "+line)
+			onlyA = append(onlyA, line)
 		}
 	}
 	for _, line := range b {
-		if !both[line] {
-			lines = append(lines, "+ "+line)
+		if !slices.Contains(a, line) {
+			onlyB = append(onlyB, line)
 		}
 	}
-	slices.SortStableFunc(lines, func(x, y string) int {
-		// By host, so that what took the place of a line is near it.
-		return strings.Compare(strings.SplitN(x[2:], " ", 2)[0], strings.SplitN(y[2:], " ", 2)[0])
-	})
-	return lines
+	return equal, onlyA, onlyB
 }

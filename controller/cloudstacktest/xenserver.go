@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"ovsmesh/ovsdb/ovstest"
 )
@@ -31,6 +32,9 @@ type XenServer struct {
 
 // Host is the host that the resource stands for.
 func (x *XenServer) Host() *ovstest.Host { return x.On }
+
+// Announcements: a guest announces itself once.
+func (x *XenServer) Announcements() []time.Duration { return nil }
 
 // call is callHostPlugin.
 func (x *XenServer) call(ctx context.Context, function string, args ...string) (string, error) {
