@@ -201,11 +201,15 @@ func (h *hub) do(ctx context.Context, f func()) error {
 
 // commit makes a planned change of the intent true: on disk, then in memory.
 // It must run on the hub's goroutine.
-func (h *hub) commit(c *topology.Change) error {
+func (h *hub) commit(c *topology.Change) error { return h.commitWith(c, nil) }
+
+// commitWith is commit for a change that holds only with what hosts have
+// reported since, by their names.
+func (h *hub) commitWith(c *topology.Change, facts map[string]topology.HostFacts) error {
 	if c.Empty() {
 		return nil
 	}
-	if err := h.storeChange(c); err != nil {
+	if err := h.write(&store.Batch{Changes: []*topology.Change{c}, Facts: facts}); err != nil {
 		return err
 	}
 	if err := h.intent.Commit(c); err != nil {

@@ -63,7 +63,9 @@ func (h *hub) admitted(f topology.HostFacts, mark string, autoRegister bool) (*h
 		h.letGo(rec.Name, f.SystemID)
 		return h.leaver(rec.Name), nil
 	}
-	if err := h.commit(c); err != nil {
+	// One that was assumed goes on being where it was, for its peers and after a
+	// restart, only if it is known at the same moment where that is.
+	if err := h.commitWith(c, map[string]topology.HostFacts{rec.Name: f}); err != nil {
 		return nil, errOut{err.Error()}
 	}
 	l := h.hosts[rec.Name]
@@ -72,8 +74,6 @@ func (h *hub) admitted(f topology.HostFacts, mark string, autoRegister bool) (*h
 	}
 	h.mesh.SetHost(rec)
 	if !c.Empty() {
-		// One that was assumed is where it was for its peers only if they hear at
-		// the same moment what it is and where.
 		h.takeFacts(rec.Name, f)
 	}
 	return h.start(rec.Name), nil
@@ -118,7 +118,7 @@ func (h *hub) assumed(name string) bool {
 func (h *hub) absorb(name string, f topology.HostFacts) {
 	c, err := h.intent.PlanAbsorb(name, f)
 	if err == nil {
-		err = h.commit(c)
+		err = h.commitWith(c, map[string]topology.HostFacts{name: f})
 	}
 	if err != nil {
 		h.log.Warn("host is at the address of an assumed one and does not take its place", zap.String("host", name), zap.Error(err))

@@ -137,6 +137,9 @@ func TestAssumedHostDialsIn(t *testing.T) {
 		}
 	}
 
+	o := m.offline()
+	m.agree(o, m.dumped(o), api.AuditRequest{})
+
 	// Once CloudStack calls it, its bridge is ours too, with the ports that it has.
 	m.plugin("SUCCESS:xapi3", old, "setup_ovs_bridge", "bridge", "xapi3", "key", "OVSTunnel103", "cs_host_id", "9")
 	tunnel(old, h1)
@@ -144,8 +147,6 @@ func TestAssumedHostDialsIn(t *testing.T) {
 	m.pingAll(vms...)
 	m.peersInSync()
 	m.clean()
-	o := m.offline()
-	m.agree(o, m.dumped(o), api.AuditRequest{})
 	if is := m.rowsOf(old); !sameUUIDs(is, before["xen9"]) {
 		t.Errorf("ports of xen9 were\n%s\nand are\n%s", before["xen9"], is)
 	}
@@ -192,4 +193,36 @@ func (m *mesh) peersInSync() {
 		}
 		return nil
 	})
+}
+
+// A host of which it is only told later that its tunnels begin at the address of
+// an assumed one takes that one's place then, though it has been here all along.
+func TestHostTellsItsAddressLate(t *testing.T) {
+	c := startCloud(t, 2)
+	c.setup(1)
+	to := append(tunnelArgs(1, 9), "remote_ip", "192.0.2.99")
+	c.must("SUCCESS:"+tunnelPort(1, 9), 1, "create_tunnel", to...)
+	uuid := c.host(1).VSCtl("get", "Interface", tunnelPort(1, 9), "_uuid")
+	late := []string{"bridge", "xapi3", "key", "OVSTunnel103", "cs_host_id", "19"}
+	if _, err := c.call(2, "setup_ovs_bridge", late...); !errors.Is(err, topology.ErrConflict) || !strings.Contains(err.Error(), "set external_ids:ovsmesh-endpoint-ip=192.0.2.99") {
+		t.Errorf("it says that it is 19, which is elsewhere: %v", err)
+	}
+	c.host(2).VSCtl("set", "Open_vSwitch", ".", "other_config:local_ip=192.0.2.99")
+	c.eventually("h2 is 19", func() error {
+		o, err := c.ctl.Objects(c.ctx, api.KindHosts, "")
+		if err != nil {
+			return err
+		}
+		for _, h := range o.Hosts {
+			if h.Name == "cs-19" || h.Name == "h2" && (h.ID != 19 || h.Kind != topology.KindManaged) {
+				return fmt.Errorf("%+v", h)
+			}
+		}
+		return nil
+	})
+	c.must("SUCCESS:xapi3", 2, "setup_ovs_bridge", late...)
+	c.must("SUCCESS:t103-19-11", 2, "create_tunnel", "bridge", "xapi3", "key", "103", "remote_ip", endpointOf(1), "from", "19", "to", "11")
+	if is := c.host(1).VSCtl("get", "Interface", tunnelPort(1, 9), "_uuid"); is != uuid {
+		t.Errorf("%s was made anew", tunnelPort(1, 9))
+	}
 }

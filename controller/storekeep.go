@@ -11,7 +11,6 @@ import (
 
 	"ovsmesh/controller/api"
 	"ovsmesh/controller/store"
-	"ovsmesh/topology"
 )
 
 // keepAgain is how long what hosts reported waits for the next attempt while
@@ -90,11 +89,6 @@ func (h *hub) retryStore() {
 	}
 	h.keeping.again = time.Time{}
 	h.keep()
-}
-
-// storeChange writes a change of the intent, or says why nothing has changed.
-func (h *hub) storeChange(c *topology.Change) error {
-	return h.write(&store.Batch{Changes: []*topology.Change{c}})
 }
 
 // write writes what somebody waits for, who is told if it can't be kept.
