@@ -56,7 +56,7 @@ func (c *cloud) host(n int) *ovstest.Switch { return c.hosts[n-1] }
 
 func (c *cloud) eventually(what string, f func() error) {
 	c.t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		err := f()
 		if err == nil {
