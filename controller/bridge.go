@@ -24,8 +24,10 @@ type bridge struct {
 	taking   map[uint32]struct{} // those that take it with the host's own ports in it
 	learning map[uint32]struct{} // those of profile learning
 
-	ofPlugin bool   // CloudStack's plugin has had a hand in it: flows that are its own to the last bit are ours
-	plugin   string // which of them it had, to be noted when it is taken; see plan.PluginNote
+	ofPlugin bool      // CloudStack's plugin has had a hand in it: flows that are its own to the last bit are ours
+	deaf     time.Time // since when flows keep its tunnels apart; zero: they do not, or need not
+	closed   bool      // that has been long enough
+	plugin   string    // which of them it had, to be noted when it is taken; see plan.PluginNote
 
 	failMode string // as last seen; a change of it makes the switch drop all flows
 

@@ -121,6 +121,7 @@ func (h *host) network(b *bridge, id uint32) (pipeline.Network, bool) {
 		DropBroadcast: on.Net.DropBroadcast, DropUnknown: on.Net.DropUnknown,
 		Learning: on.Net.Learning, Protected: on.Net.Learning && h.att.db.Has("Port", "protected"),
 	}
+	h.asPlugin(b, &n)
 	for _, v := range on.VIFs {
 		i := h.att.db.InterfaceByName(v.Interface)
 		if i == nil || i.OFPort < 0 {

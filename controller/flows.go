@@ -131,6 +131,7 @@ func (h *host) installed(b *bridge, id uint32, d difference) {
 	delete(b.prepared, id)
 	delete(b.dirty, id)
 	b.drift.index.changed(id)
+	h.quieted(b, d.from.network)
 	h.mended(b, id)
 	h.status.touch(b.nets[id])
 	if len(d.want) == 0 {

@@ -155,6 +155,7 @@ func (h *host) guardedNetwork(b *bridge, on *topology.OnHost, want []flow.Flow, 
 		Alone: on.Net.Learning && !b.crowded(),
 	}
 	n.Ports.Own, n.Protected = h.ownPorts(b, on, soon)
+	n.Protected = n.Protected || h.mixed(b) // it does as the plugin does, for as long as that runs others
 	n.Ports.Shared = b.guarded.carriers
 	return n
 }

@@ -263,6 +263,7 @@ func (h *host) wait() time.Duration {
 			by(max(b.releaseBy.Sub(now), time.Millisecond))
 		}
 		by(b.drift.fights.left(now))
+		by(b.deafLeft(now))
 		if planned {
 			by(b.contests.wait(now))
 		}

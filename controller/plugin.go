@@ -18,21 +18,27 @@ import (
 
 // A bridge that CloudStack's ovstunnel plugin has set up is taken over like this:
 //
-//	bridge                 flows                    tunnels
-//	standalone, STP        the plugin's             the plugin's
+//	bridge              flows                       tunnels
+//	standalone, STP     the plugin's                the plugin's
 //	 │ our service controller: nothing is flushed
-//	 │                     read: which kinds
-//	 │ stays standalone;                            marked as ours, protected;
-//	 │ STP off                                      name, number, options stay
-//	 │                     one bundle: ours come, each of
-//	 │                     the plugin's goes or is replaced
+//	 │                  read: which kinds
+//	 │ stays standalone                             marked as ours: name, number,
+//	 │                                              key and address stay
+//	 │                  one bundle: each of the
+//	 │                  plugin's is replaced by one
+//	 │                  of ours that does the same
 //	 ▼
-//	standalone             ours, and all others'    ours
+//	the same, while the plugin runs a host of the network
+//	 │                  ours, which keep tunnels
+//	 │                  apart
+//	 │ STP off                                      protected
+//	 │                  ours, simpler
+//	 ▼
+//	standalone          ours, and all others'       ours
 //
-// fail_mode stays, so the switch drops no flow at any time; see plan.Taken. In
-// a mesh of which the plugin still runs hosts STP stays on, and tunnels open: see
-// plan.Bridge.Spans. When the host leaves, the way back ends with the plugin's
-// flows for the tunnels and VIFs that there are then.
+// fail_mode stays, so the switch drops no flow at any time; see plan.Taken. When the
+// host leaves, the way back ends with the plugin's flows for the tunnels and VIFs
+// that there are then.
 
 // surveyPlugin finds out whether the plugin has had a hand in a bridge.
 func (h *host) surveyPlugin(b *bridge, r *schema.Bridge) {
@@ -48,12 +54,23 @@ func (h *host) surveyPlugin(b *bridge, r *schema.Bridge) {
 
 // keepsOpen reports whether a bridge may go on forwarding by itself.
 func (h *host) keepsOpen(b *bridge) bool {
-	return b.ofPlugin && len(b.learning) == 1 && !b.crowded() && !b.takes()
+	if !b.ofPlugin || len(b.learning) != 1 || b.crowded() || b.takes() || !h.att.db.Has("Port", "protected") || !h.att.db.Has("Controller", "type") {
+		return false
+	}
+	r := h.att.db.BridgeByName(b.name)
+	return r != nil && r.FailMode != "secure"
 }
 
-// spans reports whether the plugin still runs a host of the bridge's network.
-func (h *host) spans(b *bridge) bool {
+// mixed reports whether the plugin still runs a host of the network of a bridge
+// that has not been cut off from its way of forwarding yet. Its hosts send from
+// tunnel to tunnel, and may reach each other by a detour over this one: with STP
+// always, without where one has forgotten an address. So the bridge goes on as
+// the plugin has it.
+func (h *host) mixed(b *bridge) bool {
 	if !h.keepsOpen(b) {
+		return false
+	}
+	if r := h.att.db.BridgeByName(b.name); h.taken(r) && !plan.Spanning(r) {
 		return false
 	}
 	for id := range b.learning {
@@ -66,6 +83,88 @@ func (h *host) spans(b *bridge) bool {
 		}
 	}
 	return false
+}
+
+// apart reports whether the switch itself keeps the tunnels of a bridge apart, by
+// the rows in the host's database.
+func (h *host) apart(b *bridge) bool {
+	r := h.att.db.BridgeByName(b.name)
+	if !h.taken(r) || r.STPEnable || r.RSTPEnable {
+		return false
+	}
+	for id := range b.learning {
+		for _, p := range h.att.db.PortsOfNetwork(b.nets[id]) {
+			if p.ExternalIDs[schema.KeyOwner] == h.env.owner && !p.Protected {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// A mesh is closed, which is to say that nobody sends from tunnel to tunnel any
+// longer, when the last of its hosts is taken over; its hosts do that by
+// themselves, milliseconds apart. A host that has done so forgets addresses, for
+// the switch does when ports are protected or STP goes, and so floods; one that has
+// not passes that on, and a third would learn from that where VMs are not, and keep
+// that for long where they are silent. So for deafTime flows keep tunnels apart
+// and nothing is learnt from them, until all hosts are as far. What VMs send is
+// flooded to all hosts in that time, and delivered by one.
+const deafTime = time.Second
+
+// spans reports whether the tunnels of a bridge are to be open to each other as far
+// as its rows go: until flows keep them apart. The addresses that it knows are to
+// be forgotten at once then, for some are those of detours.
+func (h *host) spans(b *bridge) bool {
+	if !h.keepsOpen(b) || h.apart(b) {
+		return false
+	}
+	if h.mixed(b) {
+		b.deaf, b.closed = time.Time{}, false
+		return true
+	}
+	return b.deaf.IsZero()
+}
+
+// asPlugin has a network forward in the way that its bridge is in.
+func (h *host) asPlugin(b *bridge, n *pipeline.Network) {
+	switch {
+	case !n.Learning || !h.keepsOpen(b):
+	case h.mixed(b):
+		note, _ := plan.PluginBridge(h.att.db.BridgeByName(b.name))
+		n.Like = &pipeline.PluginKinds{Tunnels: note.Drop, VIFs: note.VIFs, Deliver: len(note.Deliver) > 0}
+	case !h.apart(b), !b.deaf.IsZero() && !b.closed:
+		n.Protected, n.Deaf = false, true
+	}
+}
+
+// quieted notes that flows are in which keep the tunnels of a bridge apart.
+func (h *host) quieted(b *bridge, n pipeline.Network) {
+	if !n.Deaf || !b.deaf.IsZero() {
+		return
+	}
+	b.deaf = time.Now()
+	h.dirtyTunnels(b)
+	h.wake()
+}
+
+// closeMesh takes the last step once a bridge has been deaf for long enough.
+func (h *host) closeMesh(b *bridge) {
+	if b.closed || b.deaf.IsZero() || time.Since(b.deaf) < deafTime {
+		return
+	}
+	b.closed = true
+	for id := range b.learning {
+		b.dirty[id] = struct{}{}
+	}
+}
+
+// deafLeft returns how long a bridge is to be deaf yet, 0 if it is not.
+func (b *bridge) deafLeft(now time.Time) time.Duration {
+	if b.deaf.IsZero() || b.closed {
+		return 0
+	}
+	return max(b.deaf.Add(deafTime).Sub(now), time.Millisecond)
 }
 
 // isPlugins reports whether a flow is the plugin's.

@@ -40,6 +40,7 @@ func (h *host) write(ctx context.Context) bool {
 	h.surveyBridges()
 	for _, b := range h.bridges {
 		h.keepStrangers(ctx, b)
+		h.closeMesh(b)
 	}
 	wrote := false
 	if h.writable() && h.retry.ready() {

@@ -188,8 +188,9 @@ func (c *pluginCloud) talk() map[string]*ovstest.Pinger {
 	return all
 }
 
-// heard ends that, and says what was lost. Some may come twice: when a host
-// forgets addresses, hosts of the plugin's pass on what it floods.
+// heard ends that, and says what was lost. Some may come twice: what one host
+// floods as it forgets addresses, another that still is as the plugin had it
+// passes on.
 func (c *pluginCloud) heard(what string, limit int, pings map[string]*ovstest.Pinger) {
 	c.t.Helper()
 	time.Sleep(300 * time.Millisecond)
@@ -206,7 +207,7 @@ func (c *pluginCloud) heard(what string, limit int, pings map[string]*ovstest.Pi
 	}
 	slices.Sort(who)
 	c.t.Logf("%s: %d of %d lost, %d came twice: %v", what, lost, sent, twice, who)
-	if twice > 100 {
+	if twice > sent/2 {
 		c.t.Errorf("%s: %d of %d came twice", what, twice, sent)
 	}
 	if lost > limit {
@@ -243,6 +244,7 @@ func TestTakeOverXenServer(t *testing.T) {
 	talk := c.talk()
 	res := c.adopt(api.AdoptRequest{All: true})
 	c.meshed("ovstunnel103", "h1", "h2", "h3", "h4")
+	c.closed()
 	c.heard("taken over", 50, talk)
 	if fmt.Sprint(dry.Items) != fmt.Sprint(res.Items) || len(res.Hosts) != 4 || res.Hosts[0].Rows != 4 {
 		t.Errorf("dry run: %+v\nadopted: %+v", dry, res)

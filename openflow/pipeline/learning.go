@@ -9,6 +9,7 @@ import (
 
 // Priorities of profile learning; 1200, 1100 and 1000 are the plugin's.
 const (
+	prioLearnDeaf   = 1310
 	prioLearnSource = 1300
 	prioLearnEcho   = 1250
 	prioLearnVIF    = 1200
@@ -61,7 +62,14 @@ func (n *Network) checkLearning() error {
 // VIFs nor tunnels.
 func (c *compiler) learning(n *Network, p *ports) {
 	normal := flow.Output{Port: flow.PortNormal}
+	if n.Like != nil {
+		c.likePlugin(n, p)
+		return
+	}
 	for _, v := range n.VIFs {
+		if n.Deaf && !n.Protected {
+			c.add(TableClassify, prioLearnDeaf, FloodFromVIF, c.match(flow.MatchInPort(v.OFPort)), c.outputs(p.vifs, p.tunnels)...)
+		}
 		for _, match := range pluginGroups() {
 			c.add(TableClassify, prioLearnVIF, LearnVIF, c.with([]flow.OXM{flow.MatchInPort(v.OFPort)}, match), normal)
 		}
@@ -82,12 +90,31 @@ func (c *compiler) learning(n *Network, p *ports) {
 		c.add(TableClassify, prioLearnTunnel, LearnTunnel, c.match(in), flow.GotoTable{Table: TableLookup})
 	}
 	if len(p.tunnels) > 0 && !n.Protected {
-		c.learnQuietly(p)
+		c.learnQuietly(p, n.Deaf)
+	}
+}
+
+// likePlugin makes those of the plugin's flows that it has. All else is NORMAL.
+func (c *compiler) likePlugin(n *Network, p *ports) {
+	for _, match := range pluginGroups() {
+		for _, v := range n.VIFs {
+			if n.Like.VIFs {
+				c.add(TableClassify, prioLearnVIF, LearnVIF, c.with([]flow.OXM{flow.MatchInPort(v.OFPort)}, match), flow.Output{Port: flow.PortNormal})
+			}
+		}
+		if n.Like.Deliver && len(p.vifs) > 0 {
+			c.add(TableClassify, prioLearnVIFs, LearnToVIFs, c.match(match...), c.outputs(p.vifs, nil)...)
+		}
+	}
+	for _, t := range p.tunnels {
+		if n.Like.Tunnels {
+			c.lastWord(t.OFPort)
+		}
 	}
 }
 
 // learnQuietly sends what tunnels bring to VIFs, and has the switch learn.
-func (c *compiler) learnQuietly(p *ports) {
+func (c *compiler) learnQuietly(p *ports, deaf bool) {
 	bit := [6]byte{0x01}
 	c.add(TableClassify, prioLearnSource, GroupSource, c.match(flow.MatchEthSrcMasked(bit, bit)))
 	learn := []flow.Action{
@@ -95,6 +122,9 @@ func (c *compiler) learnQuietly(p *ports) {
 		flow.PushMPLS{EtherType: etherTypeMPLS},
 		flow.SetField{OXM: flow.Exact(flow.MPLSLabel, echoLabel)},
 		flow.Output{Port: flow.PortNormal},
+	}
+	if deaf {
+		learn = nil
 	}
 	for here := range byMAC(p.local) {
 		c.add(TableLookup, prioUnicast, UnicastLocal, c.match(flow.MatchEthDst(here[0].mac)), append(c.send(p, here, nil), learn...)...)

@@ -22,6 +22,20 @@ type Network struct {
 	// Protected says, with Learning, that the switch itself sends nothing from
 	// tunnel to tunnel (Port.protected).
 	Protected bool
+	// Deaf, with Learning and without Protected, has the switch learn nothing, and
+	// send what comes from a VIF to all: for the moment in which others still send
+	// by detours.
+	Deaf bool
+	// Like, with Learning, has the switch forward as the old plugin does, from
+	// tunnel to tunnel, too: while it runs other hosts of the network. nil: not so.
+	Like *PluginKinds
+}
+
+// PluginKinds says which kinds of flows the old plugin has: see Plugin.
+type PluginKinds struct{ Tunnels, VIFs, Deliver bool }
+
+func (k *PluginKinds) equal(o *PluginKinds) bool {
+	return k == o || k != nil && o != nil && *k == *o
 }
 
 // VIF is a VM's port. Two of them may have the same MAC: both get its frames.
@@ -70,7 +84,7 @@ type Station struct {
 // their flows are.
 func (n *Network) Equal(o *Network) bool {
 	return n.ID == o.ID && n.PortSecurity == o.PortSecurity && n.DropBroadcast == o.DropBroadcast && n.DropUnknown == o.DropUnknown &&
-		n.Learning == o.Learning && n.Protected == o.Protected &&
+		n.Learning == o.Learning && n.Protected == o.Protected && n.Deaf == o.Deaf && n.Like.equal(o.Like) &&
 		slices.EqualFunc(n.VIFs, o.VIFs, VIF.equal) && slices.Equal(n.Tunnels, o.Tunnels) &&
 		slices.EqualFunc(n.Remotes, o.Remotes, func(a, b Remote) bool { return a.MAC == b.MAC && slices.Equal(a.Via, b.Via) }) &&
 		slices.Equal(n.Stations, o.Stations)

@@ -90,9 +90,9 @@ func (d *differ) manage(b *schema.Bridge, w Bridge) {
 	switch marked := b.ExternalIDs[keyTaken]; {
 	case marks[keyTaken] == marked:
 	case marks[keyTaken] == takenSpanning:
-		g.Steps = append(g.Steps, fmt.Sprintf("leave bridge %s in a spanning tree", b.Name))
+		g.Steps = append(g.Steps, fmt.Sprintf("leave bridge %s standalone, and its tunnels open to each other", b.Name))
 	case marks[keyTaken] == takenOpen:
-		g.Steps = append(g.Steps, fmt.Sprintf("leave bridge %s standalone", b.Name))
+		g.Steps = append(g.Steps, fmt.Sprintf("leave bridge %s standalone, and its tunnels apart", b.Name))
 	case marked == takenOpen, marked == takenSpanning:
 		g.Steps = append(g.Steps, fmt.Sprintf("bridge %s no longer stands alone", b.Name))
 	case marked == "":

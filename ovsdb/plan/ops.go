@@ -21,7 +21,7 @@ const (
 const (
 	takenUnderlay = "true"     // with the host's own network in it
 	takenOpen     = "open"     // as NORMAL forwards on it
-	takenSpanning = "spanning" // likewise, and STP runs
+	takenSpanning = "spanning" // likewise, and between tunnels, too, as far as STP lets it
 )
 
 func byUUID(uuid string) []ovsdb.Condition {

@@ -52,9 +52,10 @@ type Bridge struct {
 	// old plugin has it: nothing drops its flows then. See Taken.
 	Open bool
 
-	// Spans, with Open, leaves STP running and tunnels open for NORMAL to send
-	// from one to the other: the bridge is one of a tree with bridges that the
-	// old plugin still runs, and some of these reach each other through it alone.
+	// Spans, with Open, leaves STP as it is and tunnels open for NORMAL to send
+	// from one to the other: because flows that keep it from that are not in yet,
+	// or because the bridge is one of a tree with bridges that the old plugin
+	// still runs, some of which reach each other through it alone.
 	Spans bool
 
 	// Plugin is what of the flows of the old plugin the bridge had, as

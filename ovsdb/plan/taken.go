@@ -34,6 +34,10 @@ func Taken(b *schema.Bridge, owner string) bool {
 	return b.FailMode == "secure"
 }
 
+// Spanning reports whether a bridge is taken with its tunnels open to each other,
+// see Bridge.Spans.
+func Spanning(b *schema.Bridge) bool { return b.ExternalIDs[keyTaken] == takenSpanning }
+
 // takes reports whether a bridge is to be taken with the host's own network in
 // it. One that is stays so while either it is asked for or that network is in
 // it: a wrong step back would cut the host off.
@@ -69,7 +73,7 @@ func (d *differ) opens(b *schema.Bridge, w Bridge) string {
 	switch {
 	case !w.Open || d.taken[b.Name] || b.FailMode == "secure" || !d.hasServices() || !d.db.Has("Port", "protected"):
 		return ""
-	case w.Spans && (b.STPEnable || b.RSTPEnable):
+	case w.Spans:
 		return takenSpanning
 	}
 	return takenOpen
