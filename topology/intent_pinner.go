@@ -183,27 +183,41 @@ func (p *pinner) change() *Change {
 	return p.c
 }
 
-// diffPins says which pins come and go.
+// diffPins says which pins come and go. Both lists are sorted: there may be one
+// for each two hosts of a network.
 func diffPins(was, is []Pin) []string {
-	const shown = 5
+	gone, come := without(was, is), without(is, was)
 	var list []string
-	say := func(verb string, pins []Pin, others []Pin) {
+	for _, d := range []struct {
+		verb string
+		pins []Pin
+	}{{"no longer pinned: ", gone}, {"pinned: ", come}} {
+		const shown = 5
 		var names []string
-		for _, p := range pins {
-			if !slices.Contains(others, p) {
-				names = append(names, p.String())
-			}
+		for _, p := range d.pins[:min(shown, len(d.pins))] {
+			names = append(names, p.String())
 		}
-		if more := len(names) - shown; more > 0 {
-			names = append(names[:shown], fmt.Sprintf("%d more", more))
+		if more := len(d.pins) - shown; more > 0 {
+			names = append(names, fmt.Sprintf("%d more", more))
 		}
 		if len(names) > 0 {
-			list = append(list, verb+strings.Join(names, ", "))
+			list = append(list, d.verb+strings.Join(names, ", "))
 		}
 	}
-	say("no longer pinned: ", was, is)
-	say("pinned: ", is, was)
 	return list
+}
+
+// without returns the pins of a sorted list that another has not.
+func without(list, others []Pin) (rest []Pin) {
+	for _, p := range list {
+		for len(others) > 0 && comparePins(others[0], p) < 0 {
+			others = others[1:]
+		}
+		if len(others) == 0 || others[0] != p {
+			rest = append(rest, p)
+		}
+	}
+	return rest
 }
 
 // String returns what the pin keeps, like xen1/xapi3 → xen2 (t103-1-2).

@@ -163,7 +163,13 @@ func (in *Intent) unpinHosts(c *Change, replaced map[string]string) {
 // plugin takes its tunnels and bridge away, and tells nobody of us: its own pins
 // stay for as long as those that lead to it from a host that is ours.
 func heldPins(pins []Pin, external func(host string) bool) []Pin {
-	if !slices.ContainsFunc(pins, func(p Pin) bool { return external(p.From) }) {
+	some, last := false, ""
+	for _, p := range pins { // sorted by From
+		if p.From != last {
+			some, last = some || external(p.From), p.From
+		}
+	}
+	if !some {
 		return cloneList(pins)
 	}
 	led := map[[2]string]bool{}
