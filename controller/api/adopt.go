@@ -121,6 +121,7 @@ func adoptMeanings() map[string]string {
 		"AdoptStore.away":     "Hosts that tunnels lead to and that are not connected.",
 		"AdoptStore.hosts":    "Hosts with rows of it.",
 		"AdoptStore.id":       "Its UUID.",
+		"AdoptStore.left":     "What is left alone, and why.",
 		"AdoptStore.networks": "Networks that the rows tell of.",
 		"AdoptStore.problems": "What would be refused, but for a spec that settles it.",
 
