@@ -132,7 +132,7 @@ func (h *host) asPlugin(b *bridge, n *pipeline.Network) {
 	case !n.Learning || !h.keepsOpen(b):
 	case h.mixed(b):
 		note, _ := plan.PluginBridge(h.att.db.BridgeByName(b.name))
-		n.Like = &pipeline.PluginKinds{Tunnels: note.Drop, VIFs: note.VIFs, Deliver: len(note.Deliver) > 0}
+		n.Like = pipeline.PluginKinds{Model: true, Tunnels: note.Drop, VIFs: note.VIFs, Deliver: len(note.Deliver) > 0}
 	case !h.apart(b), !b.deaf.IsZero() && !b.closed:
 		n.Protected, n.Deaf = false, true
 	}

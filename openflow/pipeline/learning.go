@@ -62,7 +62,7 @@ func (n *Network) checkLearning() error {
 // VIFs nor tunnels.
 func (c *compiler) learning(n *Network, p *ports) {
 	normal := flow.Output{Port: flow.PortNormal}
-	if n.Like != nil {
+	if n.Like.Model {
 		c.likePlugin(n, p)
 		return
 	}

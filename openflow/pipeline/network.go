@@ -27,16 +27,13 @@ type Network struct {
 	// by detours.
 	Deaf bool
 	// Like, with Learning, has the switch forward as the old plugin does, from
-	// tunnel to tunnel, too: while it runs other hosts of the network. nil: not so.
-	Like *PluginKinds
+	// tunnel to tunnel, too: while it runs other hosts of the network.
+	Like PluginKinds
 }
 
-// PluginKinds says which kinds of flows the old plugin has: see Plugin.
-type PluginKinds struct{ Tunnels, VIFs, Deliver bool }
-
-func (k *PluginKinds) equal(o *PluginKinds) bool {
-	return k == o || k != nil && o != nil && *k == *o
-}
+// PluginKinds says which kinds of flows the old plugin has, see Plugin, where it is
+// to be taken for a model.
+type PluginKinds struct{ Model, Tunnels, VIFs, Deliver bool }
 
 // VIF is a VM's port. Two of them may have the same MAC: both get its frames.
 type VIF struct {
@@ -84,7 +81,7 @@ type Station struct {
 // their flows are.
 func (n *Network) Equal(o *Network) bool {
 	return n.ID == o.ID && n.PortSecurity == o.PortSecurity && n.DropBroadcast == o.DropBroadcast && n.DropUnknown == o.DropUnknown &&
-		n.Learning == o.Learning && n.Protected == o.Protected && n.Deaf == o.Deaf && n.Like.equal(o.Like) &&
+		n.Learning == o.Learning && n.Protected == o.Protected && n.Deaf == o.Deaf && n.Like == o.Like &&
 		slices.EqualFunc(n.VIFs, o.VIFs, VIF.equal) && slices.Equal(n.Tunnels, o.Tunnels) &&
 		slices.EqualFunc(n.Remotes, o.Remotes, func(a, b Remote) bool { return a.MAC == b.MAC && slices.Equal(a.Via, b.Via) }) &&
 		slices.Equal(n.Stations, o.Stations)
