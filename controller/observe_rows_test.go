@@ -144,6 +144,9 @@ func (r hostRows) changed(after hostRows) []string {
 				}
 			}
 			for c := range columns {
+				if table == "Bridge" && unforeseen(c) {
+					continue
+				}
 				if slices.Contains([]string{"_uuid", "bridges", "ports", "controller", "interfaces"}, c) || old[c] == now[c] ||
 					(old == nil || now == nil) && old[c]+now[c] == "false" {
 					continue
@@ -156,10 +159,13 @@ func (r hostRows) changed(after hostRows) []string {
 	return lines
 }
 
+// unforeseen reports whether a plan can't tell a column of a bridge: when it first
+// dialled in, and which flows of the plugin's were read then.
+func unforeseen(column string) bool {
+	return column == "external_ids:ovsmesh-hello" || column == "external_ids:ovsmesh-plugin"
+}
+
 func changeLine(bridge, verb, table, name, column, old, now string) string {
-	if column == "external_ids:ovsmesh-hello" && now != "" {
-		now = "(time)" // of the first connection
-	}
 	return fmt.Sprintf("%s: %s %s %s: %s: %q → %q", bridge, verb, table, name, column, old, now)
 }
 
@@ -176,6 +182,9 @@ func planned(t *testing.T, p api.Plan, host string) []string {
 			changed := map[string]bool{}
 			for _, r := range rows {
 				for _, c := range r.Columns {
+					if r.Table == "Bridge" && unforeseen(c.Column) {
+						continue
+					}
 					lines = append(lines, changeLine(bridge, r.Verb, r.Table, r.Name, c.Column, c.Old, c.New))
 				}
 				switch {

@@ -17,10 +17,6 @@ import (
 // would leave: the second is for tunnels that have to wait until others have gone.
 const maxRounds = 4
 
-// helloText stands for the time in what is noted of a bridge once it has dialled
-// in.
-const helloText = "(time of its first connection)"
-
 // rehearsed is the plan of a host that is being worked out on its loop, so that
 // what is wanted can't change meanwhile.
 type rehearsed struct {
@@ -117,26 +113,20 @@ func (l *rehearsed) rehearse(h *host) (*schema.DB, error) {
 }
 
 // besidePlans returns what the database is to hold with what is written apart from
-// plans.
+// plans; save what is noted of a bridge once it has dialled in: when that was, and
+// which of the plugin's flows it had.
 func besidePlans(h *host, before *schema.DB) (*schema.DB, error) {
-	g := plan.Group{}
-	mark := markOf(before)
+	var ops []ovsdb.Operation
 	switch {
 	case h.leaver:
-		g.Ops = plan.MarkLeave(before, leaveDone)
-	case mark == leaveDone:
-		g.Ops = plan.ClearLeave(before)
+		ops = plan.MarkLeave(before, leaveDone)
+	case markOf(before) == leaveDone:
+		ops = plan.ClearLeave(before)
 	}
-	for _, b := range h.bridges {
-		was, is := before.BridgeByName(b.name), h.att.db.BridgeByName(b.name)
-		if b.wanted() && h.owned(is) && !h.owned(was) {
-			g.Ops = append(g.Ops, plan.Touch(h.att.db, b.name, helloText)...)
-		}
-	}
-	if len(g.Ops) == 0 {
+	if len(ops) == 0 {
 		return h.att.db, nil
 	}
-	return plan.Plan{Groups: []plan.Group{g}}.After(h.att.db)
+	return plan.Plan{Groups: []plan.Group{{Ops: ops}}}.After(h.att.db)
 }
 
 // impossible notes what a plan can't do.

@@ -9,7 +9,6 @@ import (
 
 	"ovsmesh/controller/api"
 	"ovsmesh/openflow/flow"
-	"ovsmesh/openflow/pipeline"
 	"ovsmesh/ovsdb/plan"
 	"ovsmesh/ovsdb/schema"
 )
@@ -126,9 +125,9 @@ func (l *rehearsed) flows(ctx context.Context, h *host, b *bridge, before *schem
 	strangers := map[flow.Key]struct{}{}
 	var ours []flow.Flow
 	for _, f := range got {
-		switch id := pipeline.NetworkOf(f.Cookie); {
+		switch id, is := b.networkOf(&f); {
 		case b.drift.fights.concedes(f.Key()):
-		case !pipeline.Owned(f.Cookie):
+		case !is:
 			strangers[f.Key()] = struct{}{}
 		case only != 0 && id != only:
 		default:
@@ -195,12 +194,21 @@ func (h *host) flowsFor(b *bridge, id uint32) ([]flow.Flow, error) {
 	return h.gate.compile(n)
 }
 
+// dials reports whether a bridge is ours and has this controller.
+func (h *host) dials(db *schema.DB, bridge string) bool {
+	b := db.BridgeByName(bridge)
+	return h.owned(b) && slices.ContainsFunc(b.Controllers, func(id string) bool {
+		c := db.Controllers[id]
+		return c != nil && c.Target == h.target()
+	})
+}
+
 // read reads the flows that a bridge holds, where it can be asked. A bridge that
-// is ours and can't makes the look incomplete; another is not expected to be.
+// should dial this controller and does not makes the look incomplete; another is
+// not expected to.
 func (l *rehearsed) read(ctx context.Context, h *host, b *bridge, before *schema.DB) ([]flow.Flow, bool) {
-	was := before.BridgeByName(b.name)
 	switch {
-	case b.sess == nil && h.owned(was):
+	case b.sess == nil && h.dials(before, b.name):
 		l.unseen(fmt.Sprintf("bridge %s: it is not connected over OpenFlow, so its flows are not known", b.name))
 		return nil, false
 	case b.sess == nil:

@@ -203,7 +203,7 @@ func TestNoServer(t *testing.T) {
 
 func TestHelpTeaches(t *testing.T) {
 	for _, args := range []string{"--help", "apply --help", "get --help", "delete --help", "export --help", "topology --help",
-		"topology tunnels --help", "topology matrix --help", "topology graph --help", "topology watch --help", "audit --help", "host join --help", "host leave --help"} {
+		"topology tunnels --help", "topology matrix --help", "topology graph --help", "topology watch --help", "audit --help", "plan --help", "host join --help", "host leave --help"} {
 		got := command(t, nil, "", strings.Fields(args)...)
 		if got.code != 0 || !strings.Contains(got.stdout, "Examples:\n  ovsmesh ") || got.stderr != "" {
 			t.Errorf("%s: exit %d, no examples in:\n%s%s", args, got.code, got.stdout, got.stderr)

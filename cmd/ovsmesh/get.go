@@ -86,6 +86,9 @@ func (g *globals) printObjects(cmd *cobra.Command, kind string, all api.Objects)
 	if err := text.write(w); err != nil {
 		return err
 	}
+	if slices.ContainsFunc(all.Hosts, func(h api.HostObject) bool { return h.Status.Observed }) {
+		fmt.Fprintln(w, "\nThis controller observes and writes nothing to hosts, until ovsmesh serve is started without\n--observe. What it does then: ovsmesh plan")
+	}
 	return writeProblems(w, problems)
 }
 

@@ -50,7 +50,7 @@ func (o planText) summary(w io.Writer, p api.Plan) error {
 	t := newTable("HOST", "BRIDGE", "BECOMES", "SETTINGS", "NEW", "TAKEN OVER", "CHANGED", "DELETED", "FLOWS")
 	for _, h := range p.Hosts {
 		for _, b := range h.Bridges {
-			t.add(h.Host, b.Bridge, bridgeWord(b.Verb), some0(b.Settings), some0(b.Make), some0(b.Take), some0(b.Change), some0(b.Delete), flowsCell(b.Flows))
+			t.add(h.Host, b.Bridge, bridgeWord(b.Verb), orNothing(b.Settings), orNothing(b.Make), orNothing(b.Take), orNothing(b.Change), orNothing(b.Delete), flowsCell(b.Flows))
 		}
 	}
 	if t.empty() {
@@ -67,8 +67,8 @@ func (o planText) summary(w io.Writer, p api.Plan) error {
 	return nil
 }
 
-// some0 leaves out what is not there.
-func some0(n int) string {
+// orNothing leaves out what is not there.
+func orNothing(n int) string {
 	if n == 0 {
 		return ""
 	}
@@ -178,9 +178,9 @@ func (o planText) bridge(w io.Writer, host string, b api.PlanBridge) {
 	o.ports(w, portsOf(b))
 	switch f := b.Flows; {
 	case !f.Read && f.Wanted > 0:
-		fmt.Fprintf(w, "  %s put in; those that the bridge has are not read, as nothing is connected to it before that\n", plural(f.Wanted, "flow"))
+		fmt.Fprintf(w, "  %s wanted; what flows the bridge has is not known, as it is not connected over OpenFlow\n", plural(f.Wanted, "flow"))
 	case f.Read && f.Add+f.Change+f.Delete > 0:
-		fmt.Fprintf(w, "  %s put in, %d replaced, %d taken out\n", plural(f.Add, "flow"), f.Change, f.Delete)
+		fmt.Fprintf(w, "  %s put in, %d replaced, %d taken out, %d wanted in all\n", plural(f.Add, "flow"), f.Change, f.Delete, f.Wanted)
 	}
 	lines := b.Flows.List
 	if !o.whole() && len(lines) > portsShown && !o.flows {
@@ -278,14 +278,18 @@ func (o planText) ports(w io.Writer, ports []planPort) {
 	}
 	t := &table{}
 	for _, p := range shown {
-		word := map[string]string{api.PlanMake: "+ new", api.PlanTake: "= taken over", api.PlanDelete: "- deleted", api.PlanRelease: "given back"}[p.verb]
+		word := map[string]string{api.PlanMake: "+ new", api.PlanTake: "= taken over", api.PlanDelete: "- deleted", api.PlanRelease: "~ given back"}[p.verb]
 		about := p.network
 		if p.peer != "" {
 			about += " to " + p.peer
 		}
-		t.add("  "+cmp.Or(word, "~ changed"), p.name, about, p.what(o))
+		t.add(cmp.Or(word, "~ changed"), p.name, about, p.what(o))
 	}
-	_ = t.writeRows(w) // as all of this: the command's own output
+	var b strings.Builder
+	_ = t.writeRows(&b) // which takes all
+	for line := range strings.Lines(b.String()) {
+		fmt.Fprint(w, "  "+line)
+	}
 	if more := len(ports) - len(shown); more > 0 {
 		fmt.Fprintf(w, "  … and %s (-o wide)\n", plural(more, "more port"))
 	}
