@@ -105,7 +105,7 @@ func TestReplay(t *testing.T) {
 					r, err := ping.Stop()
 					w.check(err)
 					t.Logf("from h1 to h2 while h3 came and went: %+v", r)
-					if r.Lost() > 1 || r.Duplicates != 0 || r.Received < 100 { // a busy machine loses one
+					if r.Lost() > 2 || r.Duplicates != 0 || r.Received < 100 { // a busy machine loses one now and then
 						t.Errorf("from h1 to h2 while h3 came and went: %+v", r)
 					}
 				}

@@ -157,7 +157,7 @@ func TestTroubles(t *testing.T) {
 			w.server.clean(w.ctx)
 			r, err := ping.Stop()
 			w.check(err)
-			if r.Lost() > 1 || r.Received < 100 { // a busy machine loses one
+			if r.Lost() > 2 || r.Received < 100 { // a busy machine loses one now and then
 				t.Errorf("ping all the while: %+v", r)
 			}
 		})
