@@ -2,6 +2,7 @@ package controller_test
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -44,7 +45,14 @@ func newPluginCloud(t *testing.T, kvm bool) *pluginCloud {
 			_, err := h.VSCtl(c.ctx, "set", "Bridge", c.name, "stp_enable=false")
 			c.check(err)
 		}
-		c.vms = append(c.vms, c.vm(h.Name, fmt.Sprintf("vm-%d", i+1), c.name, i+1, ""))
+		vm, err := h.AddVM(c.ctx, ovstest.VMSpec{
+			Name: fmt.Sprintf("vm-%d", i+1), Bridge: c.name, MAC: mac(i + 1), IPs: []netip.Prefix{netip.PrefixFrom(ip4(i+1), 24)},
+		})
+		c.check(err)
+		// Of IPv6 multicast one frame goes round the plugin's mesh for ever.
+		_, err = vm.Exec(c.ctx, "sysctl", "-q", "-w", "net.ipv6.conf.all.disable_ipv6=1")
+		c.check(err)
+		c.vms = append(c.vms, vm)
 	}
 	for i, h := range c.Hosts() {
 		for j, peer := range c.Hosts() {
