@@ -119,6 +119,9 @@ func (h *host) spans(b *bridge) bool {
 	if !h.keepsOpen(b) || h.apart(b) {
 		return false
 	}
+	if h.rehearsing { // that it spans on the way there is not told
+		return h.mixed(b)
+	}
 	if h.mixed(b) {
 		b.deaf, b.closed = time.Time{}, false
 		return true
