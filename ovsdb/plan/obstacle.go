@@ -20,7 +20,9 @@ func (d *differ) obstacles(b *schema.Bridge, w Bridge) []string {
 			b.Name, c.Target, b.Name))
 	}
 	own := d.underlay(b)
-	if (w.Normal || w.Take) && len(own) > 0 {
+	// Of the plugin's bridges STP goes with a flood to all that is there; see Reflood.
+	// Tunnels that are made in the same breath would not be flooded to.
+	if (w.Normal || w.Take) && (len(own) > 0 || !OfPlugin(d.db, b)) {
 		texts = append(texts, d.stpObstacle(b)...)
 	}
 	if w.Take && d.hasServices() {
