@@ -8,7 +8,7 @@ FUZZTIME ?= 10s
 
 # Packages run two at a time: they start real switches, and the time limits of
 # Open vSwitch itself want some CPU left.
-TESTFLAGS ?= -race -p 2 -timeout 20m
+TESTFLAGS ?= -race -p 2 -timeout 30m
 
 .PHONY: all
 all: $(COMMANDS:%=bin/%)

@@ -234,6 +234,11 @@ func (h *host) putRight(list []plan.Setting, refused map[string]bool) {
 			h.env.metrics.driftRepaired.Inc()
 		}
 		b.contests.mended(f, now)
+		if f.Name == "fail_mode" {
+			// Where somebody changes it again at once, its row may never look
+			// different, and the switch drops its flows all the same.
+			b.synced, b.drift.settled, b.drift.flushed = false, nil, now.Add(settleLimit)
+		}
 	}
 }
 

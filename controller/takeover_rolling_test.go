@@ -37,7 +37,7 @@ func TestTakeOverHostByHost(t *testing.T) {
 				if i == 3 {
 					c.closed()
 				}
-				c.heard(h.Name+" taken over", 50, talk)
+				c.takenOver(h.Name+" taken over", talk)
 				c.once(c.vms, nil, tc.kinds...)
 				stp, err := h.VSCtl(c.ctx, "get", "Bridge", c.name, "stp_enable")
 				c.check(err)

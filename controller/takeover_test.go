@@ -196,13 +196,11 @@ func (c *pluginCloud) talk() map[string]*ovstest.Pinger {
 	return all
 }
 
-// heard ends that, and says what was lost. Some may come twice: what one host
-// floods as it forgets addresses, another that still is as the plugin had it
-// passes on.
-func (c *pluginCloud) heard(what string, limit int, pings map[string]*ovstest.Pinger) {
+// counted ends that, and says what was lost and what came twice, of how many.
+func (c *pluginCloud) counted(what string, limit int, pings map[string]*ovstest.Pinger) (twice, sent int) {
 	c.t.Helper()
 	time.Sleep(300 * time.Millisecond)
-	sent, lost, twice := 0, 0, 0
+	lost := 0
 	var who []string
 	for name, ping := range pings {
 		r, err := ping.Stop()
@@ -215,11 +213,19 @@ func (c *pluginCloud) heard(what string, limit int, pings map[string]*ovstest.Pi
 	}
 	slices.Sort(who)
 	c.t.Logf("%s: %d of %d lost, %d came twice: %v", what, lost, sent, twice, who)
-	if twice > sent/2 {
-		c.t.Errorf("%s: %d of %d came twice", what, twice, sent)
-	}
 	if lost > limit {
 		c.t.Errorf("%s: %d of %d packets lost, want at most %d: %v", what, lost, sent, limit, who)
+	}
+	return twice, sent
+}
+
+// takenOver is counted where hosts have just been taken over. Some may come twice:
+// what one host floods as it forgets addresses, another that still is as the plugin
+// had it passes on.
+func (c *pluginCloud) takenOver(what string, pings map[string]*ovstest.Pinger) {
+	c.t.Helper()
+	if twice, sent := c.counted(what, 50, pings); twice > sent/2 {
+		c.t.Errorf("%s: %d of %d came twice", what, twice, sent)
 	}
 }
 
@@ -232,9 +238,8 @@ func (c *pluginCloud) adopt(r api.AdoptRequest) api.AdoptResult {
 }
 
 // A XenServer cloud is taken over whole while its VMs talk, and given back again
-// host by host.
+// host by host. It counts packets, and so runs by itself.
 func TestTakeOverXenServer(t *testing.T) {
-	t.Parallel()
 	c := newPluginCloud(t, false)
 	before, ports, foreign := map[string]string{}, map[string]string{}, map[string]string{}
 	for _, h := range c.Hosts() {
@@ -253,7 +258,7 @@ func TestTakeOverXenServer(t *testing.T) {
 	res := c.adopt(api.AdoptRequest{All: true})
 	c.meshed("ovstunnel103", "h1", "h2", "h3", "h4")
 	c.closed()
-	c.heard("taken over", 50, talk)
+	c.takenOver("all hosts taken over", talk)
 	if fmt.Sprint(dry.Items) != fmt.Sprint(res.Items) || len(res.Hosts) != 4 || res.Hosts[0].Rows != 4 {
 		t.Errorf("dry run: %+v\nadopted: %+v", dry, res)
 	}
@@ -279,7 +284,9 @@ func TestTakeOverXenServer(t *testing.T) {
 			}
 			return nil
 		})
-		c.heard(h.Name+" given back", 50, talk)
+		// How often a packet comes is the plugin's affair from now on: its hosts
+		// send what they flood from tunnel to tunnel.
+		c.counted(h.Name+" given back", 50, talk)
 	}
 	c.forgetNeighbours(c.vms...)
 	c.pingAll4()
