@@ -290,7 +290,7 @@ func TestEventsStop(t *testing.T) {
 		}
 		streams = append(streams, s)
 	}
-	if took := w.stop(); took > 5*time.Second {
+	if took := w.stop(); took > 2*time.Second {
 		t.Errorf("stopped after %v", took)
 	}
 	for _, s := range streams {

@@ -44,11 +44,6 @@ func TestLearning(t *testing.T) {
 	}
 }
 
-// changeLost is what a ping every 10 ms may lose while a network becomes one whose
-// switches learn, or ceases to be: mostly one or none, and more the longer a busy
-// machine takes to go from host to host. Where flows are not there it loses hundreds.
-const changeLost = 30
-
 // Hosts with and without protected ports in one mesh, and a network that becomes
 // one of profile learning and programmed again while a ping runs.
 func TestLearningComesAndGoes(t *testing.T) {
@@ -77,7 +72,7 @@ func TestLearningComesAndGoes(t *testing.T) {
 		there, back := m.pings(vms[0], vms[2]), m.pings(vms[2], vms[1])
 		time.Sleep(200 * time.Millisecond)
 		m.flooding(vms[1], vms, func() { m.apply(spec(next)); time.Sleep(100 * time.Millisecond) })
-		m.lost("change to "+next, changeLost, there, back)
+		m.lost("change to "+next, 1, there, back)
 	}
 }
 
@@ -126,11 +121,6 @@ func (m *mesh) storms(vms []*ovstest.VM) {
 	m.pingAll(vms...)
 }
 
-// learnedAnew is below what it takes until a VM asks anew where another one is that
-// does not answer, 20 s at the least (neigh/default/base_reachable_time_ms and
-// delay_first_probe_time), and far below the 300 s after which a switch forgets.
-const learnedAnew = 10 * time.Second
-
 // followsMoves moves the second VM of h1, once with a controller that knows of
 // it and once with none.
 func (m *mesh) followsMoves(vms []*ovstest.VM) {
@@ -166,10 +156,8 @@ func (m *mesh) followsMoves(vms []*ovstest.VM) {
 			}
 		}
 		m.check(all.Wait())
-		took := time.Since(moved)
-		m.t.Logf("controller away %v: all VMs reach the one that moved after %v", away, took)
-		if took > learnedAnew {
-			m.t.Errorf("controller away %v: all VMs reach the one that moved after %v: its MAC was not learned at once", away, took)
+		if took := time.Since(moved); took > time.Second {
+			m.t.Errorf("controller away %v: all VMs reach the one that moved after %v, want 1 s", away, took)
 		}
 		if away {
 			m.start()
